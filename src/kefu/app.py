@@ -1,0 +1,210 @@
+"""Wiring: what a desk is made of, opened in order and closed in reverse. Nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from kefu import __version__
+from kefu.conversations import endpoints as conversation_endpoints
+from kefu.conversations.retention import sweep_for_ever
+from kefu.errors import KefuError
+from kefu.http import health
+from kefu.http.access import Access
+from kefu.http.auth import ApiKeys
+from kefu.http.guards import BodyLimit, HostGuard, OpenRequests, OriginGuard, RequestHeaders
+from kefu.http.health import Health
+from kefu.http.problems import install_problem_handlers
+from kefu.inference.embedded import Models, open_models
+from kefu.inference.encoder.batcher import BatchedEncoder
+from kefu.knowledge import endpoints as knowledge_endpoints
+from kefu.knowledge.sample_shop import sample_entries
+from kefu.knowledge.service import Knowledge, open_knowledge
+from kefu.settings import Settings
+from kefu.stores.sqlite import Database, open_database
+from kefu.stores.sqlite_keys import SqliteKeys
+from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.telemetry import Metrics
+from kefu.turn import endpoints as turn_endpoints
+from kefu.turn import openai as openai_endpoints
+from kefu.turn.context import Contexts
+from kefu.turn.desk import Desk
+from kefu.turn.pipeline import Pipeline
+from kefu.turn.prompt import PromptWriter
+from kefu.turn.services import TurnServices
+from kefu.web import endpoints as web_endpoints
+from kefu.web.endpoints import SAFE_HEADERS
+
+log = structlog.get_logger("kefu.app")
+
+# How soon a change made by another process (`kefu kb import`) is noticed.
+WATCH_EVERY_SECONDS = 1.0
+IMPORT_PATH = "/api/knowledge/import"
+
+OpenModels = Callable[[Settings, Metrics, AsyncExitStack], Awaitable[Models]]
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that is open while the desk runs."""
+
+    database: Database
+    keys: ApiKeys
+    encoder: BatchedEncoder
+    knowledge: Knowledge
+    models: Models
+    desk: Desk
+    turn: TurnServices
+
+
+def create_app(
+    settings: Settings, *, demo: bool = False, open_models: OpenModels = open_models
+) -> FastAPI:
+    """The desk as an ASGI application. `demo` fills an empty knowledge with the sample shop.
+
+    `open_models` is where tests put models of their own.
+    """
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            services = await _open_services(stack, settings, metrics, open_models, demo)
+            app.state.services = services
+            app.state.turn = services.turn
+            app.state.access = Access(services.keys, settings.server.is_loopback)
+            app.state.health = _health(services)
+            yield
+
+    app = FastAPI(
+        title="kefu",
+        version=__version__,
+        summary="A customer-service desk that runs on your own computer.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.metrics = metrics
+    for module in (
+        turn_endpoints,
+        openai_endpoints,
+        conversation_endpoints,
+        knowledge_endpoints,
+        health,
+        web_endpoints,
+    ):
+        app.include_router(module.router)
+    install_problem_handlers(app)
+    _add_guards(app, settings)
+    return app
+
+
+async def _open_services(
+    stack: AsyncExitStack,
+    settings: Settings,
+    metrics: Metrics,
+    open_models: OpenModels,
+    demo: bool,
+) -> Services:
+    database = stack.enter_context(open_database(settings.database_path, metrics))
+    transcript = SqliteTranscript(database)
+    keys = ApiKeys(SqliteKeys(database))
+    models = await open_models(settings, metrics, stack)
+    encoder = await stack.enter_async_context(
+        BatchedEncoder(
+            models.encoder, settings.encoder.max_batch, settings.encoder.max_waiting, metrics
+        )
+    )
+    knowledge = await open_knowledge(SqliteKnowledge(database), encoder, settings.knowledge)
+    if demo and not knowledge.entries:
+        await knowledge.import_entries(sample_entries())
+    metrics.knowledge_entries.set_function(lambda: len(knowledge.entries))
+    contexts = Contexts(transcript, settings.conversation)
+    pipeline = Pipeline(
+        encoder=encoder,
+        knowledge=knowledge,
+        generator=models.generator,
+        contexts=contexts,
+        prompts=PromptWriter(models.prompt_style),
+        replies=settings.replies,
+        default_language=settings.language,
+        metrics=metrics,
+    )
+    desk = Desk(pipeline, contexts, transcript, settings.conversation, metrics)
+    stack.push_async_callback(desk.close, settings.server.shutdown_seconds)
+    _keep_running(stack, sweep_for_ever(transcript, settings.conversation.retention_days))
+    _keep_running(stack, _watch(knowledge, keys))
+    turn = TurnServices(desk, contexts, transcript, settings.server.heartbeat_seconds, "kefu")
+    return Services(database, keys, encoder, knowledge, models, desk, turn)
+
+
+async def _watch(knowledge: Knowledge, keys: ApiKeys) -> None:
+    """Take over what other processes change: knowledge and keys."""
+    while True:
+        await asyncio.sleep(WATCH_EVERY_SECONDS)
+        try:
+            await knowledge.refresh()
+            await asyncio.to_thread(keys.reload)
+        except KefuError as error:
+            log.warning("refresh_failed", reason=str(error))
+
+
+def _keep_running(stack: AsyncExitStack, work: Awaitable[None]) -> None:
+    """Run in the background until the stack closes."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(_report_crash)
+
+    async def stop() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(stop)
+
+
+def _report_crash(task: asyncio.Future[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("background_task_crashed", exc_info=error)
+
+
+def _health(services: Services) -> Health:
+    async def database() -> None:
+        await services.database.read_async(lambda c: c.exec_driver_sql("SELECT 1").all())
+
+    return Health(
+        required={
+            "database": database,
+            "encoder": services.encoder.ping,
+            "knowledge": services.knowledge.ping,
+        },
+        optional={"generator": services.models.generator.ping},
+    )
+
+
+def _add_guards(app: FastAPI, settings: Settings) -> None:
+    """The last one added is the first one a request meets."""
+    server = settings.server
+    origins = frozenset(server.allowed_origins)
+    limits = {IMPORT_PATH: server.max_import_bytes}
+    app.add_middleware(BodyLimit, limit=lambda path: limits.get(path, server.max_body_bytes))
+    app.add_middleware(OpenRequests, limit=server.max_open_requests)
+    app.add_middleware(OriginGuard, allowed=origins)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            expose_headers=["Retry-After", "X-Request-ID"],
+            max_age=3600,
+        )
+    if server.is_loopback:
+        app.add_middleware(HostGuard, allowed=frozenset({server.host, *server.allowed_hosts}))
+    app.add_middleware(RequestHeaders, headers=SAFE_HEADERS)

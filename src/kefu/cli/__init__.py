@@ -1,0 +1,80 @@
+"""The command line: `kefu NOUN VERB`, one file per command that parses, calls and prints."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from kefu import __version__
+from kefu.cli import chat, conversations, doctor, kb, keys, models, serve
+from kefu.errors import InvalidFile, InvalidInput, KefuError
+from kefu.settings import load_settings
+
+MAX_PROBLEMS_SHOWN = 50
+
+app = typer.Typer(
+    name="kefu",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="kefu (客服): a customer-service desk that runs on your own computer.",
+)
+app.command("serve")(serve.serve)
+app.command("chat")(chat.chat)
+app.command("doctor")(doctor.doctor)
+app.add_typer(kb.app, name="kb")
+app.add_typer(models.app, name="models")
+app.add_typer(conversations.app, name="conversations")
+app.add_typer(keys.app, name="keys")
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of everything kefu writes.", show_default=False)
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings file; default ./kefu.toml.", show_default=False)
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error.", show_default=False)
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True)
+    ] = False,
+) -> None:
+    """Options that every command takes, given before the command."""
+    if version:
+        typer.echo(f"kefu {__version__}")
+        raise typer.Exit
+    flags = {"data_dir": data_dir and data_dir.absolute(), "log": {"level": log_level}}
+    ctx.obj = load_settings(flags, config)
+    ctx.meta["flags"] = flags
+    ctx.meta["config"] = config
+
+
+def main() -> None:
+    """Run the command line. 1: it failed. 2: the input was wrong. 130: Ctrl-C."""
+    try:
+        app()
+    except KefuError as error:
+        _print_error(error)
+        sys.exit(2 if isinstance(error, InvalidInput) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _print_error(error: KefuError) -> None:
+    console = Console(stderr=True)
+    console.print(Text("kefu: ", style="bold red") + Text(str(error)))
+    if isinstance(error, InvalidFile):
+        for row in error.problems[:MAX_PROBLEMS_SHOWN]:
+            console.print(Text(f"  {row}"))
+        if (more := len(error.problems) - MAX_PROBLEMS_SHOWN) > 0:
+            console.print(Text(f"  and {more} more"))

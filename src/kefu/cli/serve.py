@@ -1,0 +1,166 @@
+"""`kefu serve`: fetch what is missing, then answer customers until told to stop."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import filelock
+import typer
+import uvicorn
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+from kefu.app import create_app
+from kefu.cli.models import pull_configured
+from kefu.errors import SettingsError
+from kefu.http.auth import ApiKeys, Role
+from kefu.settings import Settings, load_settings
+from kefu.stores.sqlite import open_database
+from kefu.stores.sqlite_keys import SqliteKeys
+from kefu.telemetry import configure_logging
+
+
+def serve(
+    ctx: typer.Context,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Fill an empty knowledge with the sample shop.")
+    ] = False,
+    host: Annotated[str | None, typer.Option(help="Address; default 127.0.0.1.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port; default 8000; 0 takes a free one.")
+    ] = None,
+    generator: Annotated[
+        str | None,
+        typer.Option(help="Catalogue name, GGUF file, or URL of an OpenAI-compatible server."),
+    ] = None,
+) -> None:
+    """Serve the chat page, the API and the widget."""
+    flags = {
+        **ctx.meta["flags"],
+        "server": {"host": host, "port": port},
+        "generator": {"model": generator},
+    }
+    settings = load_settings(flags, ctx.meta["config"])
+    configure_logging(settings.log)
+    with _only_desk_of(settings):
+        listening = _listen(settings)
+        pull_configured(settings)
+        created = _create_missing_keys(settings)
+        app = create_app(settings, demo=demo)
+        server = DeskServer(settings, app, created)
+        server.run(sockets=[listening])
+    if not server.started:
+        sys.exit(1)
+
+
+class DeskServer(uvicorn.Server):
+    """uvicorn, except that open turns end before connections are waited for.
+
+    uvicorn drains connections first and shuts the application down last, so a stream that waits
+    for its turn would hold up the stop until the time-out.
+    """
+
+    def __init__(self, settings: Settings, app: Any, created_keys: dict[Role, str]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ws="none",
+                lifespan="on",
+                timeout_graceful_shutdown=round(settings.server.shutdown_seconds) + 2,
+            )
+        )
+        self._settings = settings
+        self._app = app
+        self._created_keys = created_keys
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            _announce(sockets[0], self._settings, self._created_keys, self._app)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        services = getattr(self._app.state, "services", None)
+        if services is not None:
+            await services.desk.close(self._settings.server.shutdown_seconds)
+        await super().shutdown(sockets)
+
+
+@contextmanager
+def _only_desk_of(settings: Settings) -> Iterator[None]:
+    """Two desks on one data folder would each believe a customer has one turn at a time."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot create the data folder {settings.data_dir}: {error}"
+        ) from error
+    lock = filelock.FileLock(settings.data_dir / "serve.lock", timeout=0)
+    try:
+        with lock:
+            yield
+    except filelock.Timeout as error:
+        raise SettingsError(
+            f"Another kefu already serves from {settings.data_dir}. Stop it, or give another "
+            "--data-dir."
+        ) from error
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the port first: a busy one should be told before minutes of downloads."""
+    host, port = settings.server.host, settings.server.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    if sys.platform != "win32":  # there it would let two desks share the port
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise SettingsError(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another --port."
+        ) from error
+    listening.set_inheritable(False)
+    return listening
+
+
+def _create_missing_keys(settings: Settings) -> dict[Role, str]:
+    """The keys made now, to be shown once: an admin's, and a customer's where one is needed."""
+    wanted: list[Role] = ["admin"] if settings.server.is_loopback else ["admin", "chat"]
+    with open_database(settings.database_path) as database:
+        keys = ApiKeys(SqliteKeys(database))
+        return {
+            role: keys.create(role, "made at the first start")
+            for role in wanted
+            if not keys.has(role)
+        }
+
+
+def _announce(
+    listening: socket.socket,
+    settings: Settings,
+    created: dict[Role, str],
+    app: Any,
+) -> None:
+    host, port = listening.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    known = len(app.state.services.knowledge.entries)
+    lines = Text()
+    lines.append("chat page   ").append(f"{url}/\n", style="bold cyan")
+    lines.append("API         ").append(f"{url}/docs\n")
+    lines.append("knowledge   ").append(f"{known} entries")
+    lines.append("" if known else "  (add yours: kefu kb import FILE, or start with --demo)")
+    lines.append("\ngenerator   ").append(settings.generator.model)
+    lines.append("\ndata        ").append(str(settings.data_dir))
+    for role, key in created.items():
+        lines.append(f"\n{role} key{' ' * (8 - len(role))}").append(key, style="bold yellow")
+        lines.append("\n            shown only now; keep it somewhere safe")
+    lines.append("\n\nCtrl-C stops.", style="dim")
+    Console(stderr=True).print(Panel(lines, title="kefu is ready", expand=False))

@@ -1,0 +1,79 @@
+"""A turn as it is kept, and the port of the stores that keep it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from kefu.stamps import new_id, now_ms
+
+Source = Literal["canned", "faq", "cache", "model", "handoff", "blocked", "held"]
+
+# `answered`: the reply was acknowledged. `failed` and `stopped` keep the words of a customer whose
+# answer never came (an error; a client that went away), so that a person can see them.
+Status = Literal["answered", "failed", "stopped"]
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A knowledge entry that a reply rests on. `score` is 0..1."""
+
+    id: str
+    title: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message of a customer and what became of it."""
+
+    uid: str
+    conversation_id: str
+    question: str
+    reply: str = ""
+    source: str = ""
+    status: Status = "answered"
+    intent_label: str = ""
+    intent_score: float = 0.0
+    confidence: float = 0.0
+    citations: tuple[Citation, ...] = ()
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    error_code: str | None = None
+    idempotency_key: str | None = None
+    turn_id: str = field(default_factory=new_id)
+    created_at_ms: int = field(default_factory=now_ms)
+
+
+@dataclass(frozen=True)
+class ConversationSummary:
+    """One line of `kefu conversations list`."""
+
+    uid: str
+    conversation_id: str
+    turns: int
+    unanswered: int
+    handoffs: int
+    first_at_ms: int
+    last_at_ms: int
+    last_question: str
+
+
+class Transcript(Protocol):
+    """Keeps turns. `save` returns once the turn is on disk."""
+
+    async def save(self, turn: Turn) -> None:
+        """Keep a turn; an unanswered one of the same uid and idempotency key is replaced."""
+
+    async def find_by_key(self, uid: str, idempotency_key: str) -> Turn | None:
+        """The turn that this key already named, answered or not."""
+
+    async def last_turns(self, uid: str, limit: int) -> list[Turn]:
+        """The newest turns of a customer, oldest first, unanswered ones included."""
+
+    async def conversations(
+        self, limit: int, before_ms: int | None = None, waiting_only: bool = False
+    ) -> list[ConversationSummary]:
+        """Conversations, the most recently active first; `waiting_only`: a person is needed."""
+
+    async def sweep(self, before_ms: int) -> int:
+        """Delete conversations whose last turn is older; the number of turns that went."""

@@ -1,0 +1,1 @@
+"""What all endpoints share: problems, keys, limits, streams."""

@@ -1,0 +1,96 @@
+"""API keys: who may manage the desk, and who may chat where it is open to the network."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from kefu.errors import Forbidden, NotFound, Unauthorized
+
+Role = Literal["admin", "chat"]
+
+
+class KeyRow(Protocol):
+    """What a store keeps of a key."""
+
+    id: str
+    role: str
+    sha256: str
+    note: str
+    created_at_ms: int
+
+
+class KeyStore(Protocol):
+    def all(self) -> list[KeyRow]: ...
+    def add(self, key_id: str, role: str, sha256: str, note: str) -> None: ...
+    def remove(self, key_id: str) -> bool: ...
+
+
+@dataclass(frozen=True)
+class KeyInfo:
+    """A key without its secret."""
+
+    id: str
+    role: str
+    note: str
+    created_at_ms: int
+
+
+class ApiKeys:
+    """Creates and checks keys. Only a SHA-256 is stored: a key is 256 random bits, so no slow hash
+    is needed, and the key itself is shown once."""
+
+    def __init__(self, store: KeyStore) -> None:
+        self._store = store
+        self._roles: dict[str, str] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the keys again: another process may have made or revoked some."""
+        self._roles = {row.sha256: row.role for row in self._store.all()}
+
+    def create(self, role: Role, note: str = "") -> str:
+        """A new key, to be shown to the operator now and never again."""
+        key = f"kefu-{role}-{secrets.token_urlsafe(32)}"
+        self._store.add(secrets.token_hex(4), role, _sha256(key), note)
+        self.reload()
+        return key
+
+    def revoke(self, key_id: str) -> None:
+        if not self._store.remove(key_id):
+            raise NotFound(f"No key has the id {key_id!r}. `kefu keys list` shows them.")
+        self.reload()
+
+    def list(self) -> list[KeyInfo]:
+        return [KeyInfo(r.id, r.role, r.note, r.created_at_ms) for r in self._store.all()]
+
+    def has(self, role: Role) -> bool:
+        return role in self._roles.values()
+
+    def require(self, role: Role, authorization: str | None) -> None:
+        """Check an `Authorization: Bearer` header. An admin key may do whatever a chat key may.
+
+        Raises `Unauthorized` without a valid key and `Forbidden` for one of the wrong role.
+        """
+        scheme, _, key = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not key:
+            raise Unauthorized(f"This needs an {role} key: `Authorization: Bearer kefu-{role}-…`.")
+        found = self._role_of(key.strip())
+        if found is None:
+            raise Unauthorized("This key is not known here. `kefu keys list` shows the known ones.")
+        if found not in (role, "admin"):
+            raise Forbidden(f"A {found} key may not do this; it needs an {role} key.")
+
+    def _role_of(self, key: str) -> str | None:
+        wanted = _sha256(key)
+        for known, role in self._roles.items():
+            if hmac.compare_digest(known, wanted):
+                return role
+        return None
+
+
+def _sha256(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,1 @@
+"""Models: the sentence encoder, the generator and the files both are made of."""

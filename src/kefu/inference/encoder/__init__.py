@@ -1,0 +1,1 @@
+"""From a sentence to one vector that every later decision shares."""

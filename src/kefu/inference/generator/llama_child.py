@@ -1,0 +1,147 @@
+"""The child program that runs llama.cpp's own HTTP server: `python -m ...llama_child`.
+
+The parent writes one JSON line (`ChildConfig`) to standard input and keeps that pipe open; the
+child loads the model and writes one JSON line, `{"address": "http://127.0.0.1:PORT"}`, to
+standard output. Everything else, llama.cpp's log above all, goes to standard error.
+
+The child never outlives its parent. Where the parent ends the pipe closes, and a thread that
+reads it ends the process; that works on every system and for every kind of death. On Linux the
+kernel is asked as well, because the thread needs the interpreter, which a native hang may hold.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+from dataclasses import asdict, dataclass
+from typing import IO, NoReturn
+
+PR_SET_PDEATHSIG = 1
+
+# Chats share their opening (rules, examples), which makes every slot look alike to llama.cpp;
+# its default of 0.1 lets chats evict each other (docs/facts.md).
+SLOT_PROMPT_SIMILARITY = 0.6
+# Prompts of earlier chats, kept in memory beside the slots. llama.cpp's default is 8 GiB.
+PROMPT_CACHE_MIB = 256
+# Tokens read between two looks at the outside world. With llama.cpp's 2048 a running answer
+# pauses 2.7 s while another chat's prompt is read, and a customer who left is noticed as late;
+# with 128 it is 0.5 s and reading is as fast (375 tokens/s on 2 cores). A GPU needs more to be
+# busy, and reads 512 in far less than a second.
+CPU_BATCH_TOKENS = 128
+GPU_BATCH_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class ChildConfig:
+    """What the parent decides. The key is random: other users of the machine see the port."""
+
+    model_path: str
+    api_key: str
+    parent_pid: int
+    n_parallel: int
+    chat_context_tokens: int
+    threads: int
+    gpu_layers: int
+    niceness: int
+
+    def line(self) -> bytes:
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+
+def main() -> None:
+    report = _claim_stdout()
+    config = ChildConfig(**json.loads(sys.stdin.buffer.readline()))
+    _die_with_parent(config.parent_pid)
+    _step_back(config.niceness)
+    server = _serve(config)
+    # Ctrl-C reaches every process of the terminal; the parent stops us in order. llama.cpp sets
+    # its own handler while it loads, so this comes after.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    report.write(json.dumps({"address": server.listening_address}) + "\n")
+    report.close()
+    threading.Event().wait()
+
+
+def _claim_stdout() -> IO[str]:
+    """Keep standard output for the one line of the protocol; C++ code prints where it likes."""
+    report = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return report
+
+
+def _die_with_parent(parent_pid: int) -> None:
+    threading.Thread(target=_exit_at_end_of_stdin, name="parent-watch", daemon=True).start()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent_pid:  # it died before the line above
+            os._exit(1)
+
+
+def _exit_at_end_of_stdin() -> NoReturn:
+    """`os._exit`: unloading in order takes time and can hang, and nothing here needs saving."""
+    while os.read(0, 4096):
+        pass
+    os._exit(0)
+
+
+def _step_back(niceness: int) -> None:
+    """Below the desk's priority, before llama.cpp starts the threads that inherit it.
+
+    Linux counts niceness by the thread, so the watch on the parent keeps the desk's.
+    """
+    if sys.platform == "win32":
+        import psutil  # noqa: PLC0415 - 20 ms of start for nothing elsewhere
+
+        if niceness:
+            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    else:
+        os.nice(niceness)
+
+
+def _serve(config: ChildConfig):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    """Load the model and listen. Exits with 1 where that fails: llama.cpp has logged why."""
+    import xllamacpp  # noqa: PLC0415 - after nice and the watch on the parent
+
+    params = xllamacpp.CommonParams()
+    params.model.path = config.model_path
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.api_keys = [config.api_key]
+    params.n_parallel = config.n_parallel
+    params.n_ctx = config.n_parallel * config.chat_context_tokens
+    params.kv_unified = False  # each chat keeps its own context, however long the others are
+    params.ctx_shift = False  # forgetting the rules of the prompt is worse than stopping
+    params.n_gpu_layers = config.gpu_layers
+    for cpu in (params.cpuparams, params.cpuparams_batch):
+        cpu.n_threads = config.threads
+    batch = GPU_BATCH_TOKENS if _has_gpu(xllamacpp) else CPU_BATCH_TOKENS
+    params.n_batch = params.n_ubatch = max(batch, config.n_parallel)
+    params.cache_prompt = True
+    params.cache_ram_mib = PROMPT_CACHE_MIB
+    params.slot_prompt_similarity = SLOT_PROMPT_SIMILARITY
+    # Models with a sliding window (Gemma) otherwise drop the beginning that chats share and
+    # read the whole prompt at every turn: 650 ms instead of 70 ms for 263 tokens.
+    params.swa_full = True
+    params.warmup = True
+    params.endpoint_metrics = True
+    params.ui = False
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as error:
+        sys.stderr.write(f"llama.cpp could not start: {error}\n")
+        sys.stderr.flush()
+        os._exit(1)  # threads of a failed start may still run
+
+
+def _has_gpu(xllamacpp) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    kinds = xllamacpp.ggml_backend_dev_type
+    gpus = (kinds.GGML_BACKEND_DEVICE_TYPE_GPU, kinds.GGML_BACKEND_DEVICE_TYPE_IGPU)
+    return any(device["type"] in gpus for device in xllamacpp.get_device_info())
+
+
+if __name__ == "__main__":
+    main()

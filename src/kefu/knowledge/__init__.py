@@ -1,0 +1,1 @@
+"""What the company knows: questions with their answers, found by meaning and by wording."""

@@ -1,0 +1,74 @@
+"""May an entry answer word for word, serve as a passage, or neither?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kefu.knowledge.entry import Entry
+from kefu.knowledge.index import Match
+from kefu.knowledge.verifier import find_disagreement, share_of_new_words
+from kefu.settings import KnowledgeSettings
+
+
+@dataclass(frozen=True)
+class Sure:
+    """The entry answers the question: its answer goes out word for word."""
+
+    match: Match
+
+    @property
+    def entry(self) -> Entry:
+        return self.match.entry
+
+    @property
+    def score(self) -> float:
+        return self.match.score
+
+
+@dataclass(frozen=True)
+class Passages:
+    """Related entries, best first. `doubt` says why the first is not sure."""
+
+    matches: tuple[Match, ...]
+    doubt: str
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Nothing known comes near."""
+
+
+Decision = Sure | Passages | Nothing
+
+
+# A question whose every word is new to the entry needs this much more score, one with half of its
+# words new half as much: "how do I choose my ring size" is no question about clothes' sizes.
+NEWNESS_PENALTY = 1.2
+
+
+def decide(query: str, matches: Sequence[Match], settings: KnowledgeSettings) -> Decision:
+    """`matches` as `Index.search` returns them: most relevant first, foreign ones last."""
+    doubt = _find_doubt(query, matches[0], settings) if matches else "nothing is known"
+    if doubt is None:
+        return Sure(matches[0])
+    near = tuple(match for match in matches if match.relevance >= settings.passage_score)
+    own = tuple(match for match in near if not match.foreign)
+    passages = (own or near)[: settings.max_passages]
+    return Passages(passages, doubt) if passages else Nothing()
+
+
+def _find_doubt(query: str, best: Match, settings: KnowledgeSettings) -> str | None:
+    """Why the best match is not sure; None where it is."""
+    if best.exact:
+        return None if best.lead > 0 else "two entries answer this very question differently"
+    if best.foreign:
+        return "it is in another language"
+    needed = settings.sure_score + NEWNESS_PENALTY * share_of_new_words(query, best.entry)
+    if best.score < needed:
+        return f"its score is {best.score:.2f} and {needed:.2f} is needed"
+    if best.lead < settings.sure_margin:
+        return f"its lead is {best.lead:.2f} and {settings.sure_margin:.2f} is needed"
+    if disagreement := find_disagreement(query, best.question, best.entry):
+        return f"the questions differ: {disagreement}"
+    return None

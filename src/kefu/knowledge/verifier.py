@@ -1,0 +1,153 @@
+"""Does a look-alike question really ask the same? A second opinion on the best match.
+
+Sentence vectors are blind to what turns a question around: "how do I delete my account" and "how
+do I recover an account I deleted" are as alike as two rephrasings (docs/knowledge.md has the
+figures). Each rule here compares what both sides say and names what differs. The words are data,
+in `rules.py`: add there rather than here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kefu.knowledge.entry import Entry
+from kefu.knowledge.language import CJK
+from kefu.knowledge.rules import (
+    AXES,
+    CHINESE_FILLERS,
+    DIFFERENT_KINDS,
+    ENGLISH_FILLERS,
+    NEGATION,
+    NOT_NEGATION,
+    QUESTION_KINDS,
+    SYNONYMS,
+)
+from kefu.knowledge.terms import fold, stem, without_apostrophes
+
+_DIGITS = re.compile(r"\d+(?:\.\d+)?")
+_CHINESE_NUMBER = re.compile(r"[一二两三四五六七八九十]+(?=[天个日号件次月年元块级折期小周星])")
+_CHINESE_VALUES = dict(zip("一二两三四五六七八九", (1, 2, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
+_WORD = re.compile(r"[^\W\d_][^\W_]*")
+_CJK_CHARACTER = re.compile(f"[{CJK}]")
+
+# In shorter words one letter makes another word: "ring" is not "king".
+_SHORTEST_MISSPELT = 5
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """What is compared, folded: the query, the question it matched, and the entry around it."""
+
+    query: str
+    question: str
+    everything: str
+
+
+def find_disagreement(query: str, question: str, entry: Entry) -> str | None:
+    """Why `query` asks something else than `question` of `entry`; None where nothing says so."""
+    everything = fold(" ".join((*entry.questions, entry.answer)))
+    pair = _Pair(fold(query), fold(question), everything)
+    return next((reason for rule in _RULES if (reason := rule(pair))), None)
+
+
+def share_of_new_words(query: str, entry: Entry) -> float:
+    """0 where the entry's questions have every word of the query, 1 where they have none.
+
+    Fillers do not count, synonyms and misspellings are known, and two Han characters are a word.
+    """
+    asked, known = fold(query), _with_synonyms(fold(" ".join(entry.questions)))
+    characters = _CJK_CHARACTER.findall(CHINESE_FILLERS.sub(" ", asked))
+    words = [word for word in _latin_words(asked) if word not in ENGLISH_FILLERS]
+    known_words = {stem(word) for word in _latin_words(known)}
+    new = sum(not _is_among(stem(word), known_words) for word in words)
+    new_characters = sum(character not in known for character in characters)
+    return (new + new_characters / 2) / max(1.0, len(words) + len(characters) / 2)
+
+
+def _numbers_differ(pair: _Pair) -> str | None:
+    """A number that the entry never mentions: 30 days where it speaks of 7."""
+    strange = _numbers(pair.query) - _numbers(pair.everything)
+    return f"number {min(strange)}" if strange else None
+
+
+def _one_side_denies(pair: _Pair) -> str | None:
+    return "negation" if _denies(pair.query) != _denies(pair.question) else None
+
+
+def _poles_differ(pair: _Pair) -> str | None:
+    """Opposites and rivals: both sides name one of several things, and not the same."""
+    for axis in AXES:
+        here, there = _poles(axis, pair.query), _poles(axis, pair.question)
+        if here and there and not here.keys() & there.keys():
+            return f"{min(here.values())} / {min(there.values())}"
+    return None
+
+
+def _kinds_differ(pair: _Pair) -> str | None:
+    """One asks when, the other how much."""
+    here, there = _kinds(pair.query), _kinds(pair.question)
+    pairs = {frozenset((a, b)) for a in here for b in there}
+    if here & there or not pairs & DIFFERENT_KINDS:
+        return None
+    return f"{'/'.join(sorted(here))} / {'/'.join(sorted(there))}"
+
+
+_RULES: tuple[Callable[[_Pair], str | None], ...] = (
+    _numbers_differ,
+    _one_side_denies,
+    _poles_differ,
+    _kinds_differ,
+)
+
+
+def _numbers(text: str) -> set[str]:
+    chinese = {str(_value(found)) for found in _CHINESE_NUMBER.findall(text)}
+    return {number.lstrip("0") or "0" for number in _DIGITS.findall(text)} | chinese
+
+
+def _value(numeral: str) -> int:
+    """Value of a Chinese number up to 99; one without 十 counts by its last digit."""
+    tens, ten, ones = numeral.rpartition("十")
+    units = _CHINESE_VALUES.get(ones[-1:], 0)
+    return _CHINESE_VALUES.get(tens[-1:], 1) * 10 + units if ten else units
+
+
+def _denies(text: str) -> bool:
+    return NEGATION.search(NOT_NEGATION.sub(" ", text)) is not None
+
+
+def _poles(axis: tuple[re.Pattern[str], ...], text: str) -> dict[int, str]:
+    """The poles of an axis that a text names: number of the pole -> its word in the text."""
+    found = [(number, pole.search(text)) for number, pole in enumerate(axis)]
+    return {number: match.group() for number, match in found if match}
+
+
+def _kinds(text: str) -> set[str]:
+    return {kind for kind, pattern in QUESTION_KINDS.items() if pattern.search(text)}
+
+
+def _latin_words(text: str) -> list[str]:
+    return _WORD.findall(without_apostrophes(_CJK_CHARACTER.sub(" ", text)))
+
+
+def _with_synonyms(text: str) -> str:
+    others = [word for group in SYNONYMS if any(w in text for w in group) for word in group]
+    return f"{text} {' '.join(others)}"
+
+
+def _is_among(word: str, words: set[str]) -> bool:
+    return word in words or any(_is_misspelling(word, other) for other in words)
+
+
+def _is_misspelling(word: str, other: str) -> bool:
+    """One letter wrong, missing or too many, or two swapped, in words that are long enough."""
+    if min(len(word), len(other)) < _SHORTEST_MISSPELT or abs(len(word) - len(other)) > 1:
+        return False
+    first = next((i for i, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), -1)
+    if first < 0:
+        return True  # one is the beginning of the other
+    rest, other_rest = word[first:], other[first:]
+    swapped = other_rest[1:2] + other_rest[:1] + other_rest[2:]
+    return rest[1:] in (other_rest[1:], other_rest) or other_rest[1:] == rest or rest == swapped

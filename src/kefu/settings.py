@@ -1,0 +1,236 @@
+"""All settings, and the only code that reads the environment and `kefu.toml`.
+
+Precedence: command-line flags > environment `KEFU_*` > `kefu.toml` > the defaults below. Nested
+settings are written `KEFU_SERVER__PORT=9000` in the environment and as a table in the file:
+
+    [server]
+    port = 9000
+
+`docs/settings.md` lists every setting; a test fails when one is missing there.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import platformdirs
+import psutil
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from kefu.errors import SettingsError
+
+
+class Section(BaseModel):
+    """A table of `kefu.toml`. Frozen, and a misspelt name is an error rather than ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServerSettings(Section):
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on; other than loopback asks for keys."
+    )
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
+    allowed_origins: tuple[str, ...] = Field(
+        (), description="Web origins (`https://shop.example`) whose pages may embed the widget."
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description="Extra `Host` names answered on a loopback address (a reverse proxy's name).",
+    )
+    max_body_bytes: int = Field(64 * 1024, ge=1024, description="Largest request body of a chat.")
+    max_import_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=1024,
+        description="Largest knowledge file taken over HTTP or the shell.",
+    )
+    max_open_requests: int = Field(
+        1000, ge=1, description="Requests served at once; more are answered 503 with Retry-After."
+    )
+    heartbeat_seconds: float = Field(15, gt=0, description="Comment line on a silent stream.")
+    shutdown_seconds: float = Field(10, gt=0, description="How long a stop waits for open turns.")
+
+    @property
+    def is_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+class EncoderSettings(Section):
+    model: str = Field("use-multilingual-v3", description="Catalogue name of the sentence encoder.")
+    threads: int = Field(1, ge=1, description="CPU threads of one encoder run.")
+    max_batch: int = Field(32, ge=1, description="Sentences encoded in one run at most.")
+    max_waiting: int = Field(1024, ge=1, description="Sentences that may wait; more are refused.")
+
+
+class GeneratorSettings(Section):
+    model: str = Field(
+        "gemma-3-270m-kefu",
+        description="Catalogue name, path of a GGUF file, or URL of an OpenAI-compatible server.",
+    )
+    upstream_model: str = Field("", description="Model name sent to an OpenAI-compatible server.")
+    api_key: str = Field("", repr=False, description="Key for an OpenAI-compatible server.")
+    prompt: Literal["auto", "completion", "chat"] = Field(
+        "auto", description="Few-shot text for base models, chat messages for instruct models."
+    )
+    n_parallel: int = Field(0, ge=0, le=64, description="Answers written at once; 0 detects.")
+    chat_context_tokens: int = Field(3072, ge=1024, description="Context of one chat, in tokens.")
+    threads: int = Field(0, ge=0, description="CPU threads of llama.cpp; 0 detects.")
+    gpu_layers: int = Field(-1, ge=-1, description="Layers on the GPU; -1 is all that fit.")
+    niceness: int = Field(5, ge=0, le=19, description="CPU priority below the desk's (nice).")
+    max_waiting: int = Field(32, ge=0, description="Generations that may wait; more are refused.")
+    start_seconds: float = Field(60, gt=0, description="How long llama.cpp may take to load.")
+    wait_seconds: float = Field(20, gt=0, description="How long a turn waits for its generation.")
+    idle_seconds: float = Field(30, gt=0, description="Longest silence between two tokens.")
+    temperature: float = Field(0.0, ge=0, le=2, description="0 is greedy: the same answer again.")
+
+    @property
+    def detected_threads(self) -> int:
+        """Physical cores: llama.cpp gains nothing from hyper-threads and the desk needs room."""
+        return self.threads or max(1, min(psutil.cpu_count(logical=False) or 1, usable_cpus()))
+
+    @property
+    def detected_parallel(self) -> int:
+        """Two streams per thread, 2 to 8: batching pays until the cores are busy."""
+        return self.n_parallel or min(8, max(2, 2 * self.detected_threads))
+
+
+class ConversationSettings(Section):
+    context_rounds: int = Field(6, ge=0, le=50, description="Earlier rounds the generator sees.")
+    context_tokens: int = Field(600, ge=0, description="Token budget of those rounds.")
+    idle_seconds: float = Field(3600, gt=0, description="After this silence a talk starts anew.")
+    retention_days: float = Field(7, gt=0, description="Transcripts older than this are deleted.")
+    max_waiting_per_uid: int = Field(8, ge=1, description="Messages one customer may have waiting.")
+    turn_seconds: float = Field(120, gt=0, description="A turn that takes longer is given up.")
+
+
+class KnowledgeSettings(Section):
+    sure_score: float = Field(
+        0.80, ge=0, le=1, description="FAQ answer word for word from here on."
+    )
+    sure_margin: float = Field(0.04, ge=0, le=1, description="Lead over the next different entry.")
+    passage_score: float = Field(0.45, ge=0, le=1, description="Passages below this are not used.")
+    max_passages: int = Field(3, ge=1, le=10, description="Passages given to the generator.")
+
+
+class RepliesSettings(Section):
+    handoff_zh: str = Field(
+        "抱歉，这个问题我没有找到可靠的答案，不想误导您。我已经把它记下来，会有同事来回复您。",
+        description="Said when kefu does not know (Chinese).",
+    )
+    handoff_en: str = Field(
+        "Sorry, I have no reliable answer to that and would rather not guess. I have noted your "
+        "question for a colleague, who will get back to you.",
+        description="Said when kefu does not know (English).",
+    )
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level.")
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", description="`auto`: console on a terminal, JSON lines elsewhere."
+    )
+
+
+def default_data_dir() -> Path:
+    return Path(platformdirs.user_data_dir("kefu", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """Everything kefu can be told. Load with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="KEFU_", env_nested_delimiter="__"
+    )
+    toml_file: ClassVar[Path | None] = None
+
+    data_dir: Path = Field(default_factory=default_data_dir, description="All that kefu writes.")
+    language: Literal["zh", "en"] = Field("zh", description="For texts where no customer decides.")
+    server: ServerSettings = ServerSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    conversation: ConversationSettings = ConversationSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    replies: RepliesSettings = RepliesSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def database_path(self) -> Path:
+        return self.data_dir / "kefu.db"
+
+    @property
+    def models_dir(self) -> Path:
+        return self.data_dir / "models"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, toml_file=cls.toml_file),
+        )
+
+
+def load_settings(flags: dict[str, Any] | None = None, config: Path | None = None) -> Settings:
+    """Read settings from every source.
+
+    `flags` is nested like the file; `None` values are flags that were not given. `config` names
+    the file; else `$KEFU_CONFIG`, else `kefu.toml` in the working directory where there is one.
+    Raises `SettingsError` that names each setting that does not fit.
+    """
+    named = config or _path_from_environment()
+    if named is not None and not named.is_file():
+        raise SettingsError(f"No settings file at {named}.")
+    path = named or (Path("kefu.toml") if Path("kefu.toml").is_file() else None)
+
+    class FromFile(Settings):
+        toml_file: ClassVar[Path | None] = path
+
+    try:
+        return FromFile(**_without_none(flags or {}))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("Settings that do not fit:\n" + "\n".join(lines)) from error
+
+
+def _path_from_environment() -> Path | None:
+    value = os.environ.get("KEFU_CONFIG")
+    return Path(value) if value else None
+
+
+def _without_none(flags: dict[str, Any]) -> dict[str, Any]:
+    """Drop flags that were not given, so that the sources below them decide."""
+    kept = {k: _without_none(v) if isinstance(v, dict) else v for k, v in flags.items()}
+    return {k: v for k, v in kept.items() if v is not None and v != {}}
+
+
+@cache
+def usable_cpus() -> int:
+    """CPUs this process may use, which in a container is fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

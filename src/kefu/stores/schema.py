@@ -1,0 +1,92 @@
+"""The tables, for every database kefu runs on. Changes go through `migrations/`."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+# SQLite gives ever-growing row ids only to a column declared exactly INTEGER PRIMARY KEY.
+_SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("seq", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("turn_id", String(64), nullable=False, unique=True),
+    Column("uid", String(128), nullable=False),
+    Column("conversation_id", String(64), nullable=False),
+    # Given by the caller to make a retry safe; NULLs never collide.
+    Column("idempotency_key", String(255)),
+    Column("status", String(16), nullable=False),
+    Column("question", Text, nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("intent_label", String(128), nullable=False),
+    Column("intent_score", Float, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("citations", JSON, nullable=False),
+    Column("timings_ms", JSON, nullable=False),
+    Column("error_code", String(64)),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("uid", "idempotency_key"),
+    Index("turns_by_uid", "uid", "seq"),
+    Index("turns_by_time", "created_at_ms"),
+    sqlite_autoincrement=True,
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("question", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("alternatives", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("language", String(8), nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+)
+
+entry_vectors = Table(
+    "entry_vectors",
+    metadata,
+    Column("entry_id", String(128), ForeignKey("entries.id", ondelete="CASCADE"), primary_key=True),
+    Column("encoder_id", String(128), nullable=False),
+    Column("dimensions", Integer, nullable=False),
+    # float32, row-major, one row for the question and each alternative.
+    Column("vectors", LargeBinary, nullable=False),
+)
+
+# Counters that rise with every change, so that another process notices it.
+versions = Table(
+    "versions",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("role", String(16), nullable=False),
+    # Keys are 256 random bits, so one SHA-256 is enough (docs/decisions/0006-api-keys.md).
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("note", String(200), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)

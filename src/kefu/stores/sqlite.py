@@ -1,0 +1,270 @@
+"""The embedded database: one SQLite file, readers in a pool, one writer that commits in batches.
+
+The standard library may carry an old SQLite with a bug that can corrupt a WAL database (fixed in
+3.51.3, docs/decisions/0002-embedded-sqlite.md), so a recent one comes with `pysqlite3`; where that has no wheel the
+interpreter's own is taken if it is new enough.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Self, TypeVar
+
+import structlog
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import QueuePool
+
+from kefu.errors import KefuError, Overloaded, SettingsError
+from kefu.telemetry import Metrics
+
+T = TypeVar("T")
+log = structlog.get_logger("kefu.sqlite")
+
+OLDEST_SAFE_SQLITE = (3, 51, 3)
+MAX_WRITES_PER_COMMIT = 64
+MAX_WAITING_WRITES = 4096
+BUSY_TIMEOUT_MS = 10_000
+
+
+class DatabaseClosed(KefuError):
+    """A write came after the database was closed: the desk is stopping."""
+
+    status = 503
+    code = "stopping"
+
+
+class Database:
+    """An open database, to be closed by whoever opened it (`with open_database(...)`).
+
+    Thread-safe. Closing finishes the writes that wait.
+    """
+
+    def __init__(self, engine: Engine, metrics: Metrics | None = None) -> None:
+        self._engine = engine
+        self._writer = GroupCommitWriter(engine, metrics or Metrics())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one consistent snapshot."""
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    async def read_async(self, query: Callable[[Connection], T]) -> T:
+        return await asyncio.to_thread(self._read, query)
+
+    def _read(self, query: Callable[[Connection], T]) -> T:
+        with self.read() as connection:
+            return query(connection)
+
+    def write(self, change: Callable[[Connection], T]) -> T:
+        """Run `change` in the writer and return once it is on disk. Not for the event loop."""
+        return self._writer.submit(change).result()
+
+    async def write_async(self, change: Callable[[Connection], T]) -> T:
+        return await asyncio.wrap_future(self._writer.submit(change))
+
+    def close(self) -> None:
+        self._writer.close()
+        self._engine.dispose()
+
+
+class GroupCommitWriter:
+    """One thread owns the only writing connection and commits whatever waits in one transaction.
+
+    An fsync costs far more than the inserts, so under load one serves many turns. Each write runs
+    in its own savepoint: one that fails is rolled back alone and its caller gets the exception.
+    A future is resolved only after the commit, so an acknowledged write is on disk.
+    """
+
+    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+        self._engine = engine
+        self._metrics = metrics
+        self._queue: queue.Queue[tuple[Callable[[Connection], Any], Future[Any]] | None] = (
+            queue.Queue(MAX_WAITING_WRITES)
+        )
+        self._closing = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="kefu-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, change: Callable[[Connection], T]) -> Future[T]:
+        """Queue a write. Raises `Overloaded` when too many wait, `DatabaseClosed` after `close`."""
+        future: Future[T] = Future()
+        with self._closing:  # nothing may slip in behind the mark that ends the thread
+            if self._closed:
+                raise DatabaseClosed("The database is closed: the desk is stopping.")
+            try:
+                self._queue.put_nowait((change, future))
+            except queue.Full as error:
+                raise Overloaded("Too many writes wait for the disk. Try again shortly.") from error
+        self._metrics.commit_waiting.set(self._queue.qsize())
+        return future
+
+    def close(self) -> None:
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with self._engine.connect().execution_options(kefu_write=True) as connection:
+            while (batch := self._next_batch()) is not None:
+                self._commit(connection, batch)
+
+    def _next_batch(self) -> list[tuple[Callable[[Connection], Any], Future[Any]]] | None:
+        """Wait for one write, then take all that wait already; None when closed and empty."""
+        first = self._queue.get()
+        if first is None:
+            return None
+        batch = [first]
+        while len(batch) < MAX_WRITES_PER_COMMIT:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if item is None:
+                self._queue.put(None)  # the next round ends the thread
+                break
+            batch.append(item)
+        self._metrics.commit_waiting.set(self._queue.qsize())
+        return batch
+
+    def _commit(
+        self, connection: Connection, batch: list[tuple[Callable[[Connection], Any], Future[Any]]]
+    ) -> None:
+        """Run a batch in one transaction and tell every caller how its own write ended."""
+        # A caller that gave up before its turn came must not find its write done.
+        wanted = [item for item in batch if item[1].set_running_or_notify_cancel()]
+        try:
+            with connection.begin():
+                outcomes = [self._attempt(connection, change) for change, _ in wanted]
+        except Exception as error:  # noqa: BLE001 - a failed commit fails each of its callers
+            log.error("commit_failed", writes=len(wanted), error=str(error))
+            outcomes = [(None, error)] * len(wanted)
+        self._metrics.commit_batch.observe(len(wanted))
+        for (_, future), (result, failure) in zip(wanted, outcomes, strict=True):
+            if failure is not None:
+                future.set_exception(failure)
+            else:
+                future.set_result(result)
+
+    @staticmethod
+    def _attempt(
+        connection: Connection, change: Callable[[Connection], Any]
+    ) -> tuple[Any, Exception | None]:
+        try:
+            with connection.begin_nested():
+                return change(connection), None
+        except Exception as error:  # noqa: BLE001 - handed to the caller through its future
+            return None, error
+
+
+def open_database(path: Path, metrics: Metrics | None = None) -> Database:
+    """Open the database at `path`, creating it and bringing its tables up to date.
+
+    Raises `SettingsError` when the file cannot be opened or belongs to a newer kefu.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"Cannot create the data folder {path.parent}: {error}") from error
+    engine = _engine(path)
+    try:
+        _migrate(engine, path)
+    except DatabaseError as error:
+        engine.dispose()
+        raise SettingsError(f"Cannot open the database {path}: {error.orig}") from error
+    except BaseException:
+        engine.dispose()
+        raise
+    return Database(engine, metrics)
+
+
+def sqlite_module() -> ModuleType:
+    """The newest SQLite at hand. Raises `SettingsError` when even that one may lose data."""
+    try:
+        module: ModuleType = importlib.import_module("pysqlite3.dbapi2")
+    except ImportError:
+        module = sqlite3
+    if module.sqlite_version_info < OLDEST_SAFE_SQLITE:
+        raise SettingsError(
+            f"SQLite {module.sqlite_version} has a bug that can corrupt the database; kefu needs "
+            f"{'.'.join(map(str, OLDEST_SAFE_SQLITE))} or newer. Install pysqlite3 for this Python."
+        )
+    return module
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        module=sqlite_module(),
+        poolclass=QueuePool,
+        pool_size=4,
+        max_overflow=4,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+    )
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        # kefu says BEGIN itself (below): the driver's implicit one comes too late for snapshots.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        # A writer that begins deferred and reads first can lose to another process's commit.
+        write = connection.get_execution_options().get("kefu_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _migrate(engine: Engine, path: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", "kefu.stores:migrations")
+    config.set_main_option("path_separator", "os")
+    with engine.connect() as connection:
+        if _revision(connection) == ScriptDirectory.from_config(config).get_current_head():
+            return
+    with engine.connect().execution_options(kefu_write=True) as connection, connection.begin():
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise SettingsError(
+                f"The database {path} was written by a newer kefu. Update kefu, or give another "
+                "--data-dir."
+            ) from error
+
+
+def _revision(connection: Connection) -> str | None:
+    """Alembic's stamp, read directly: asking alembic costs more than the rest of the start."""
+    tables = connection.exec_driver_sql(
+        "SELECT name FROM sqlite_master WHERE name = 'alembic_version'"
+    ).all()
+    if not tables:
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()

@@ -1,0 +1,105 @@
+"""The transcript in SQLite."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, case, delete, func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from kefu.conversations.transcript import Citation, ConversationSummary, Turn
+from kefu.stores.schema import turns
+from kefu.stores.sqlite import Database
+
+_COLUMNS = [turns.c[f.name] for f in fields(Turn)]
+# A retry of a turn that was never answered takes its place; an answered one is never overwritten.
+_SAVE = insert(turns)
+_SAVE = _SAVE.on_conflict_do_update(
+    index_elements=["uid", "idempotency_key"],
+    set_={
+        name: _SAVE.excluded[name]
+        for name in (f.name for f in fields(Turn))
+        if name not in ("uid", "idempotency_key")
+    },
+    where=turns.c.status != "answered",
+)
+
+
+class SqliteTranscript:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save(self, turn: Turn) -> None:
+        values = asdict(turn)
+        await self._database.write_async(lambda c: c.execute(_SAVE, values) and None)
+
+    async def find_by_key(self, uid: str, idempotency_key: str) -> Turn | None:
+        query = select(*_COLUMNS).where(
+            turns.c.uid == uid, turns.c.idempotency_key == idempotency_key
+        )
+        row = await self._database.read_async(lambda c: c.execute(query).one_or_none())
+        return None if row is None else _turn(row)
+
+    async def last_turns(self, uid: str, limit: int) -> list[Turn]:
+        query = (
+            select(*_COLUMNS).where(turns.c.uid == uid).order_by(turns.c.seq.desc()).limit(limit)
+        )
+        rows = await self._database.read_async(lambda c: c.execute(query).all())
+        return [_turn(row) for row in reversed(rows)]
+
+    async def conversations(
+        self, limit: int, before_ms: int | None = None, waiting_only: bool = False
+    ) -> list[ConversationSummary]:
+        query = _summaries(limit, before_ms, waiting_only)
+        rows = await self._database.read_async(lambda c: c.execute(query).all())
+        return [ConversationSummary(**row._mapping) for row in rows]
+
+    async def sweep(self, before_ms: int) -> int:
+        old = (
+            select(turns.c.conversation_id)
+            .group_by(turns.c.conversation_id)
+            .having(func.max(turns.c.created_at_ms) < before_ms)
+        )
+        gone = delete(turns).where(turns.c.conversation_id.in_(old))
+        return await self._database.write_async(lambda c: c.execute(gone).rowcount)
+
+
+def _summaries(limit: int, before_ms: int | None, waiting_only: bool) -> Select[Any]:
+    grouped = (
+        select(
+            turns.c.uid,
+            turns.c.conversation_id,
+            func.count().label("turns"),
+            _count_of(turns.c.status != "answered").label("unanswered"),
+            _count_of(turns.c.source == "handoff").label("handoffs"),
+            func.min(turns.c.created_at_ms).label("first_at_ms"),
+            func.max(turns.c.created_at_ms).label("last_at_ms"),
+            func.max(turns.c.seq).label("last_seq"),
+        )
+        .group_by(turns.c.uid, turns.c.conversation_id)
+        .subquery()
+    )
+    query = (
+        select(
+            *(c for c in grouped.c if c.name != "last_seq"), turns.c.question.label("last_question")
+        )
+        .join(turns, turns.c.seq == grouped.c.last_seq)
+        .order_by(grouped.c.last_at_ms.desc())
+        .limit(limit)
+    )
+    if before_ms is not None:
+        query = query.where(grouped.c.last_at_ms < before_ms)
+    if waiting_only:
+        query = query.where(grouped.c.unanswered + grouped.c.handoffs > 0)
+    return query
+
+
+def _count_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((condition, 1), else_=0))
+
+
+def _turn(row: Row[Any]) -> Turn:
+    values = dict(row._mapping)
+    values["citations"] = tuple(Citation(**c) for c in values["citations"])
+    return Turn(**values)

@@ -1,0 +1,135 @@
+"""Logs and metrics: what the operator sees of a running desk.
+
+Logs are events with fields; the text of a message never appears in them. Metrics live in a registry of their own so that tests and several
+desks in one process do not share counters.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from kefu.settings import LogSettings
+
+# From a tenth of a millisecond (an exact match) to a minute (a long generation on a laptop).
+SECONDS = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+)  # fmt: skip
+
+
+class Metrics:
+    """Every metric kefu exports, by the name it has in `/metrics`."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        made = {"registry": self.registry}
+        self.turns = Counter("kefu_turns", "Turns by source of the reply.", ["source"], **made)
+        self.turn_failures = Counter(
+            "kefu_turn_failures", "Turns that ended in an error, by code.", ["code"], **made
+        )
+        self.turn_seconds = Histogram(
+            "kefu_turn_seconds", "Whole turn by source.", ["source"], buckets=SECONDS, **made
+        )
+        self.stage_seconds = Histogram(
+            "kefu_stage_seconds", "One stage of a turn.", ["stage"], buckets=SECONDS, **made
+        )
+        self.first_token_seconds = Histogram(
+            "kefu_first_token_seconds", "From message to first token.", buckets=SECONDS, **made
+        )
+        self.tokens = Counter(
+            "kefu_generator_tokens", "Tokens read and written.", ["direction"], **made
+        )
+        self.tokens_per_second = Histogram(
+            "kefu_generator_tokens_per_second",
+            "Writing speed of one answer.",
+            buckets=(5, 10, 20, 40, 60, 80, 100, 150, 200, 400),
+            **made,
+        )
+        self.generator_waiting = Gauge(
+            "kefu_generator_waiting", "Generations waiting for a place.", **made
+        )
+        self.generator_running = Gauge("kefu_generator_running", "Generations running.", **made)
+        self.generator_restarts = Counter(
+            "kefu_generator_restarts", "Times llama.cpp was started again.", **made
+        )
+        self.encoder_waiting = Gauge("kefu_encoder_waiting", "Sentences waiting.", **made)
+        self.encoder_batch = Histogram(
+            "kefu_encoder_batch_size", "Sentences per run.", buckets=(1, 2, 4, 8, 16, 32), **made
+        )
+        self.commit_batch = Histogram(
+            "kefu_commit_batch_size", "Turns per commit.", buckets=(1, 2, 4, 8, 16, 32, 64), **made
+        )
+        self.commit_waiting = Gauge("kefu_commit_waiting", "Writes waiting for a commit.", **made)
+        self.open_turns = Gauge("kefu_open_turns", "Turns being answered.", **made)
+        self.knowledge_entries = Gauge("kefu_knowledge_entries", "Entries that answer.", **made)
+
+
+class StageClock:
+    """Times the stages of one turn: `with clock("encode"): ...`, then `clock.timings_ms`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._begun = time.perf_counter()
+        self.timings_ms: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - begun
+            self._metrics.stage_seconds.labels(stage).observe(seconds)
+            # A stage may run twice, as when a follow-up is searched again with its context.
+            before = self.timings_ms.get(stage, 0.0)
+            self.timings_ms[stage] = round(before + seconds * 1000, 3)
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._begun
+
+
+def configure_logging(settings: LogSettings) -> None:
+    """Send structlog and the standard library's loggers through one formatter to stderr."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+    last: list[Any] = (
+        # Plain tracebacks: the rich ones print local variables, and with them customers' words.
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        if console
+        else [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.level.upper())
+    for chatty in ("httpx", "httpcore", "alembic", "uvicorn.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )

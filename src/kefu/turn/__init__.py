@@ -1,0 +1,1 @@
+"""One customer message from start to end. Read `pipeline.py` first."""

@@ -1,0 +1,218 @@
+"""One customer message, from the words to the reply: the product on one screen.
+
+    message -> encode (one vector) -> search the knowledge
+            -> sure:              the vetted answer, word for word      (faq)
+            -> something near it: write an answer from the passages     (model)
+            -> nothing, or the writer does not know: say so, offer a person   (handoff)
+            -> the caller saves question and answer together, then acknowledges
+
+Generating costs a thousand times more than every other step together, so it comes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from kefu.conversations.transcript import Citation
+from kefu.inference.encoder.batcher import BatchedEncoder
+from kefu.inference.generator.protocol import Generator, Usage
+from kefu.knowledge.language import Language, detect
+from kefu.knowledge.match import Decision, Match, Nothing, Passages, Sure
+from kefu.knowledge.service import Knowledge
+from kefu.settings import RepliesSettings
+from kefu.telemetry import Metrics, StageClock
+from kefu.turn.context import Contexts, Conversation
+from kefu.turn.prompt import PromptWriter
+from kefu.turn.reply import Intent, Message, Reply, Round
+
+# The label of a message that nothing in the knowledge is near to.
+OUT_OF_SCOPE = "oos"
+
+Emit = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The steps of a turn. `answer` runs them; nothing here writes to a store."""
+
+    encoder: BatchedEncoder
+    knowledge: Knowledge
+    generator: Generator
+    contexts: Contexts
+    prompts: PromptWriter
+    replies: RepliesSettings
+    default_language: Language
+    metrics: Metrics
+
+    async def answer(self, message: Message, talk: Conversation, emit: Emit) -> Reply:
+        """The reply to `message`. `emit` gets its text piece by piece as it is known.
+
+        Raises `Overloaded` when a queue is full and `GeneratorUnavailable` when the generator
+        fails; nothing is saved here.
+        """
+        clock = StageClock(self.metrics)
+        language = detect(message.text, self.default_language)
+        rounds = self.contexts.fitting(talk.rounds)
+        decision = await self._decide(message.text, rounds, language, clock)
+        match decision:
+            case Sure():
+                draft = _from_faq(decision)
+            case Passages():
+                draft = await self._write(message, rounds, decision, language, emit, clock)
+            case Nothing():
+                draft = self._handoff(Intent(OUT_OF_SCOPE, 1.0), language)
+        if draft.unsent:
+            emit(draft.unsent)
+        return self._reply(message, talk, draft, clock)
+
+    async def _decide(
+        self, text: str, rounds: tuple[Round, ...], language: Language, clock: StageClock
+    ) -> Decision:
+        decision = await self._search(text, language, clock)
+        if isinstance(decision, Nothing) and rounds:
+            # "And for shoes?" says too little alone. With the question before it, passages may be
+            # found; a vetted answer is never chosen by words the customer did not just say.
+            decision = await self._search(f"{rounds[-1].question} {text}", language, clock)
+            if isinstance(decision, Sure):
+                return Passages((decision.match,), "it was completed from the question before")
+        return decision
+
+    async def _search(self, text: str, language: Language, clock: StageClock) -> Decision:
+        with clock("encode"):
+            vector = await self.encoder.encode(text)
+        with clock("search"):
+            matches = self.knowledge.search(text, vector, language)
+            return self.knowledge.decide(text, matches)
+
+    async def _write(
+        self,
+        message: Message,
+        rounds: tuple[Round, ...],
+        found: Passages,
+        language: Language,
+        emit: Emit,
+        clock: StageClock,
+    ) -> Draft:
+        """Let the generator answer from the passages, or hand over if it says it cannot."""
+        prompt = self.prompts.write(message.text, rounds, found.matches, language)
+        written = _Written(self.prompts.refusal(language))
+        usage: Usage | None = None
+        with clock("generate"):
+            pieces = self.generator.stream(prompt, max_tokens=message.max_tokens)
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    if text := written.add(piece.text):
+                        if "first_token" not in clock.timings_ms:
+                            clock.timings_ms["first_token"] = round(clock.seconds * 1000, 3)
+                            self.metrics.first_token_seconds.observe(clock.seconds)
+                        emit(text)
+                    usage = piece.usage or usage
+        if written.is_refusal:
+            return self._handoff(_intent(found.matches[0]), language, usage)
+        best = found.matches[0]
+        return Draft(
+            text=written.text,
+            source="model",
+            intent=_intent(best),
+            confidence=best.score,
+            citations=tuple(_citation(match) for match in found.matches),
+            usage=usage,
+            unsent=written.unsent,
+        )
+
+    def _handoff(self, intent: Intent, language: Language, usage: Usage | None = None) -> Draft:
+        text = self.replies.handoff_zh if language == "zh" else self.replies.handoff_en
+        return Draft(text, "handoff", intent, confidence=0.0, usage=usage, unsent=text)
+
+    def _reply(
+        self, message: Message, talk: Conversation, draft: Draft, clock: StageClock
+    ) -> Reply:
+        clock.timings_ms["total"] = round(clock.seconds * 1000, 3)
+        return Reply(
+            text=draft.text,
+            source=draft.source,
+            intent=draft.intent,
+            confidence=draft.confidence,
+            conversation_id=talk.id,
+            turn_id=message.turn_id,
+            citations=draft.citations,
+            timings_ms=clock.timings_ms,
+            usage=draft.usage,
+        )
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A reply before it belongs to a turn. `unsent` is text the customer has not been sent yet."""
+
+    text: str
+    source: str
+    intent: Intent
+    confidence: float
+    citations: tuple[Citation, ...] = ()
+    usage: Usage | None = None
+    unsent: str = ""
+
+
+class _Written:
+    """What the generator wrote so far, held back while it may still turn out to be a refusal."""
+
+    def __init__(self, refusal: str) -> None:
+        self._refusal = refusal
+        self._all = ""
+        self._sent = 0
+
+    def add(self, piece: str) -> str:
+        """Take a piece; the text that may be sent now."""
+        self._all += piece
+        if self._may_be_refusal:
+            return ""
+        return self._take()
+
+    def _take(self) -> str:
+        # Leading space is the model's, and trailing space may be the end: both wait.
+        end = len(self._all.rstrip())
+        begin = self._sent or len(self._all) - len(self._all.lstrip())
+        self._sent = max(begin, end)
+        return self._all[begin:end]
+
+    @property
+    def _may_be_refusal(self) -> bool:
+        text = self._all.strip()
+        return self._refusal.startswith(text) or text.startswith(self._refusal)
+
+    @property
+    def is_refusal(self) -> bool:
+        text = self._all.strip()
+        return not text or text.startswith(self._refusal)
+
+    @property
+    def text(self) -> str:
+        return self._all.strip()
+
+    @property
+    def unsent(self) -> str:
+        return self._take()
+
+
+def _from_faq(sure: Sure) -> Draft:
+    answer = sure.match.entry.answer
+    return Draft(
+        text=answer,
+        source="faq",
+        intent=_intent(sure.match),
+        confidence=sure.match.score,
+        citations=(_citation(sure.match),),
+        unsent=answer,
+    )
+
+
+def _intent(match: Match) -> Intent:
+    """The topic of the nearest entry: a nearest-neighbour guess until a shop trains its own."""
+    return Intent(match.entry.tags[0] if match.entry.tags else match.entry.id, match.score)
+
+
+def _citation(match: Match) -> Citation:
+    return Citation(match.entry.id, match.entry.question, match.score)

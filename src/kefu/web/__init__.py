@@ -1,0 +1,1 @@
+"""The chat page and the widget, served as they are; no build step."""

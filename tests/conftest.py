@@ -1,0 +1,80 @@
+"""Fixtures that all tests share: a data folder, a real database, a whole desk, the real models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from kefu.app import create_app
+from kefu.inference.embedded import Models
+from kefu.settings import LogSettings, Settings, default_data_dir, load_settings
+from kefu.stores.sqlite import Database, open_database
+from kefu.telemetry import Metrics, configure_logging
+from tests.fakes import HashingEncoder, ScriptedGenerator
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test reads this machine's settings."""
+    for name in [name for name in os.environ if name.startswith("KEFU_")]:
+        if name != "KEFU_TEST_DATA_DIR":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def logs() -> None:
+    configure_logging(LogSettings(format="json"))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    # The thresholds are those of `HashingEncoder`'s likeness, not of the real encoder's.
+    knowledge = {"sure_score": 0.9, "sure_margin": 0.1, "passage_score": 0.45}
+    return load_settings({"data_dir": tmp_path / "data", "knowledge": knowledge})
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    with open_database(settings.database_path) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def models_dir() -> Path:
+    """Where `make test` pulled the real models. A missing one fails the test: CI runs them too."""
+    root = os.environ.get("KEFU_TEST_DATA_DIR")
+    return (Path(root) if root else default_data_dir()) / "models"
+
+
+@pytest.fixture
+def generator() -> ScriptedGenerator:
+    return ScriptedGenerator()
+
+
+@pytest.fixture
+def app(settings: Settings, generator: ScriptedGenerator) -> FastAPI:
+    return desk_app(settings, generator)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a whole desk in this process, with models that are fakes."""
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        base = "http://127.0.0.1:8000"
+        async with httpx.AsyncClient(transport=transport, base_url=base) as client:
+            yield client
+
+
+def desk_app(settings: Settings, generator: ScriptedGenerator) -> FastAPI:
+    async def open_fakes(_: Settings, __: Metrics, ___: AsyncExitStack) -> Models:
+        return Models(HashingEncoder(), generator, "completion")
+
+    return create_app(settings, open_models=open_fakes)

@@ -1,0 +1,91 @@
+"""What every transcript must do, whatever keeps it. Subclass with a `transcript` fixture."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from kefu.conversations.transcript import Citation, Transcript, Turn
+
+TURN = Turn(
+    uid="客户-1",
+    conversation_id="talk-1",
+    question="运费多少？\n😀",
+    reply="满99元免运费。",
+    source="faq",
+    intent_label="delivery",
+    intent_score=0.9,
+    confidence=0.93,
+    citations=(Citation("fee-zh", "运费是多少", 0.93),),
+    timings_ms={"total": 4.2},
+    created_at_ms=1_000_000,
+)
+
+
+class TranscriptContract:
+    async def test_a_saved_turn_comes_back_as_it_was(self, transcript: Transcript):
+        turn = replace(TURN, idempotency_key="k")
+        await transcript.save(turn)
+        assert await transcript.last_turns(turn.uid, 10) == [turn]
+        assert await transcript.find_by_key(turn.uid, "k") == turn
+
+    async def test_a_key_belongs_to_one_customer(self, transcript: Transcript):
+        await transcript.save(replace(TURN, idempotency_key="k"))
+        assert await transcript.find_by_key("somebody else", "k") is None
+        other = replace(TURN, uid="u2", idempotency_key="k", turn_id="t2")
+        await transcript.save(other)
+        assert await transcript.find_by_key("u2", "k") == other
+
+    async def test_a_retry_replaces_an_unanswered_turn(self, transcript: Transcript):
+        failed = replace(TURN, idempotency_key="k", status="failed", reply="", turn_id="t1")
+        await transcript.save(failed)
+        answered = replace(TURN, idempotency_key="k", turn_id="t2")
+        await transcript.save(answered)
+        assert await transcript.last_turns(TURN.uid, 10) == [answered]
+
+    async def test_an_answered_turn_is_never_overwritten(self, transcript: Transcript):
+        first = replace(TURN, idempotency_key="k", turn_id="t1")
+        await transcript.save(first)
+        await transcript.save(replace(first, reply="something else", turn_id="t2"))
+        await transcript.save(replace(first, status="stopped", reply="", turn_id="t3"))
+        assert await transcript.last_turns(TURN.uid, 10) == [first]
+
+    async def test_turns_without_a_key_never_replace_each_other(self, transcript: Transcript):
+        turns = [replace(TURN, turn_id=f"t{i}") for i in range(3)]
+        for turn in turns:
+            await transcript.save(turn)
+        assert await transcript.last_turns(TURN.uid, 2) == turns[1:]
+
+    async def test_many_at_once_are_all_kept(self, transcript: Transcript):
+        turns = [replace(TURN, uid=f"u{i % 7}", turn_id=f"t{i}") for i in range(200)]
+        await asyncio.gather(*(transcript.save(turn) for turn in turns))
+        kept = [t for i in range(7) for t in await transcript.last_turns(f"u{i}", 1000)]
+        assert sorted(t.turn_id for t in kept) == sorted(t.turn_id for t in turns)
+
+    async def test_summaries_count_what_waits_for_a_person(self, transcript: Transcript):
+        for number, (status, source) in enumerate(
+            [("answered", "faq"), ("answered", "handoff"), ("failed", "")]
+        ):
+            turn = replace(TURN, turn_id=f"t{number}", status=status, source=source)
+            await transcript.save(replace(turn, created_at_ms=100 + number, question=f"q{number}"))
+        quiet = replace(TURN, uid="quiet", conversation_id="talk-2", turn_id="x", created_at_ms=50)
+        await transcript.save(quiet)
+
+        newest, oldest = await transcript.conversations(10)
+        assert (newest.uid, newest.turns, newest.unanswered, newest.handoffs) == (TURN.uid, 3, 1, 1)
+        assert (newest.first_at_ms, newest.last_at_ms, newest.last_question) == (100, 102, "q2")
+        assert oldest.uid == "quiet"
+        assert await transcript.conversations(10, waiting_only=True) == [newest]
+        assert await transcript.conversations(10, before_ms=102) == [oldest]
+        assert await transcript.conversations(1) == [newest]
+
+    async def test_a_sweep_takes_whole_conversations_that_are_over(self, transcript: Transcript):
+        old = replace(TURN, created_at_ms=10, turn_id="old")
+        going_on = [
+            replace(TURN, conversation_id="talk-2", created_at_ms=ms, turn_id=f"t{ms}")
+            for ms in (20, 200)
+        ]
+        for turn in (old, *going_on):
+            await transcript.save(turn)
+        assert await transcript.sweep(100) == 1
+        assert await transcript.last_turns(TURN.uid, 10) == going_on

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from kefu.inference.encoder.batcher import BatchedEncoder
+from kefu.knowledge.entry import Entry
+from kefu.knowledge.service import open_knowledge
+from kefu.settings import ConversationSettings, Settings
+from kefu.stores.sqlite import Database
+from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.telemetry import Metrics
+from kefu.turn.context import Contexts
+from kefu.turn.desk import Desk
+from kefu.turn.pipeline import Pipeline
+from kefu.turn.prompt import PromptWriter
+from tests.fakes import HashingEncoder, ScriptedGenerator
+
+ENTRIES = [
+    Entry("fee-zh", "运费是多少", "运费8元，满99元免运费。", ("要付邮费吗",), ("delivery",), "zh"),
+    Entry("return-zh", "怎么申请退货", "在订单页点“申请退货”。", (), ("returns",), "zh"),
+    Entry("fee-en", "How much is delivery", "Delivery is 8 yuan.", (), ("delivery",), "en"),
+]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A desk with real storage and models that are fakes."""
+
+    desk: Desk
+    transcript: SqliteTranscript
+    contexts: Contexts
+    metrics: Metrics
+
+
+OpenBench = Callable[[ConversationSettings], Bench]
+
+
+@pytest.fixture
+async def open_bench(
+    database: Database, settings: Settings, generator: ScriptedGenerator
+) -> AsyncIterator[OpenBench]:
+    metrics = Metrics()
+    async with BatchedEncoder(HashingEncoder(), 8, 64, metrics) as encoder:
+        knowledge = await open_knowledge(SqliteKnowledge(database), encoder, settings.knowledge)
+        await knowledge.import_entries(ENTRIES)
+        opened: list[Desk] = []
+
+        def open_one(conversation: ConversationSettings) -> Bench:
+            transcript = SqliteTranscript(database)
+            contexts = Contexts(transcript, conversation)
+            pipeline = Pipeline(
+                encoder=encoder,
+                knowledge=knowledge,
+                generator=generator,
+                contexts=contexts,
+                prompts=PromptWriter("completion"),
+                replies=settings.replies,
+        default_language=settings.language,
+                metrics=metrics,
+            )
+            desk = Desk(pipeline, contexts, transcript, conversation, metrics)
+            opened.append(desk)
+            return Bench(desk, transcript, contexts, metrics)
+
+        yield open_one
+        for desk in opened:
+            await desk.close(5)
+
+
+@pytest.fixture
+def bench(open_bench: OpenBench) -> Bench:
+    return open_bench(ConversationSettings())
