@@ -40,7 +40,7 @@ async def embedded(
 async def test_bubble_talks_to_the_desk_its_script_came_from(
     new_page: NewPage, desk: Desk, site, script: str
 ):
-    chat = await embedded(new_page, desk, site, 'key="pk_1"', script)
+    chat = await embedded(new_page, desk, site, 'api-key="pk_1"', script)
     await chat.element.get_by_role("button", name="打开客服对话").click()
     await expect(chat.input).to_be_focused()
     await chat.say("你好")

@@ -214,7 +214,7 @@ async def test_history_is_shown_on_reload(chat: Chat, desk: Desk):
             "reply": "旧答",
             "source": "faq",
             "citations": [],
-            "created_at": "2025-01-02T03:04:05Z",
+            "created_at": 1735787045000,
         },
         {
             "turn_id": f"turn-{desk.keys[0]}",
@@ -228,6 +228,8 @@ async def test_history_is_shown_on_reload(chat: Chat, desk: Desk):
     await chat.page.reload()
     await expect(chat.questions).to_have_text(["更早", "第一问"])
     await expect(chat.replies).to_have_text(["旧答", "收到：第一问"])
+    for index, moment in enumerate(["2025-01-02T03:04:05.000Z", "2025-01-02T03:05:05.000Z"]):
+        await expect(chat.turn(index).locator("time")).to_have_attribute("datetime", moment)
     assert desk.history_calls == [{"uid": desk.posts[0].uid, "authorization": ""}]
     await chat.say("第二问")
     await chat.has_state(2, "done")

@@ -29,6 +29,8 @@ from kefu.turn.reply import Intent, Message, Reply, Round
 
 # The label of a message that nothing in the knowledge is near to.
 OUT_OF_SCOPE = "oos"
+# An entry with this tag ("let me talk to a person") is answered and marks the talk as waiting.
+HANDOFF_TAG = "handoff"
 
 Emit = Callable[[str], None]
 
@@ -198,10 +200,11 @@ class _Written:
 
 
 def _from_faq(sure: Sure) -> Draft:
-    answer = sure.match.entry.answer
+    entry = sure.match.entry
+    answer = entry.answer
     return Draft(
         text=answer,
-        source="faq",
+        source="handoff" if HANDOFF_TAG in entry.tags else "faq",
         intent=_intent(sure.match),
         confidence=sure.match.score,
         citations=(_citation(sure.match),),

@@ -44,8 +44,8 @@
   /** `#key=…` never reaches a server: a fragment stays in the browser. */
   function takeKey() {
     const key = new URLSearchParams(location.hash.slice(1)).get('key');
-    if (key) chat.setAttribute('key', key);
-    else chat.removeAttribute('key');
+    if (key) chat.setAttribute('api-key', key);
+    else chat.removeAttribute('api-key');
   }
 
   for (const button of languageSwitches) {

@@ -4,7 +4,7 @@
  *   <script src="https://desk.example/widget.js" defer></script>
  *   <kefu-chat lang="zh"></kefu-chat>
  *
- * Attributes   server, uid, lang (zh|en), theme (light|dark), mode (bubble|page), key, heading
+ * Attributes   server, uid, lang (zh|en), theme (light|dark), mode (bubble|page), api-key, heading
  * Methods      open(), close(), send(text)
  * Events       kefu:reply (detail: the reply object), kefu:error (detail: the problem object)
  * Style hooks  --kefu-accent, --kefu-on-accent, --kefu-font-size, --kefu-z-index
@@ -625,7 +625,7 @@
   const isWaiting = ({ state }) => state === 'queued' || state === 'elsewhere';
 
   function turnOfHistory({ question, created_at: createdAt, ...reply }) {
-    const at = typeof createdAt === 'number' ? createdAt * 1000 : Date.parse(createdAt);
+    const at = new Date(createdAt ?? NaN).getTime(); // milliseconds since 1970, or an ISO date
     return { key: null, text: question, at, state: 'done', partial: '', reply };
   }
 
@@ -1014,7 +1014,7 @@
   const isComposing = (event) => event.isComposing || event.keyCode === 229;
 
   class KefuChat extends HTMLElement {
-    static observedAttributes = ['server', 'uid', 'lang', 'theme', 'mode', 'key', 'heading'];
+    static observedAttributes = ['server', 'uid', 'lang', 'theme', 'mode', 'api-key', 'heading'];
 
     #parts = null;
     #conversation = null;
@@ -1108,7 +1108,7 @@
     }
 
     #headers = () => {
-      const key = this.getAttribute('key');
+      const key = this.getAttribute('api-key');
       return key ? { Authorization: `Bearer ${key}` } : {};
     };
 
