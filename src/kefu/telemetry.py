@@ -30,46 +30,78 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        made = {"registry": self.registry}
-        self.turns = Counter("kefu_turns", "Turns by source of the reply.", ["source"], **made)
+        self.turns = Counter(
+            "kefu_turns", "Turns by source of the reply.", ["source"], registry=self.registry
+        )
         self.turn_failures = Counter(
-            "kefu_turn_failures", "Turns that ended in an error, by code.", ["code"], **made
+            "kefu_turn_failures",
+            "Turns that ended in an error, by code.",
+            ["code"],
+            registry=self.registry,
         )
         self.turn_seconds = Histogram(
-            "kefu_turn_seconds", "Whole turn by source.", ["source"], buckets=SECONDS, **made
+            "kefu_turn_seconds",
+            "Whole turn by source.",
+            ["source"],
+            buckets=SECONDS,
+            registry=self.registry,
         )
         self.stage_seconds = Histogram(
-            "kefu_stage_seconds", "One stage of a turn.", ["stage"], buckets=SECONDS, **made
+            "kefu_stage_seconds",
+            "One stage of a turn.",
+            ["stage"],
+            buckets=SECONDS,
+            registry=self.registry,
         )
         self.first_token_seconds = Histogram(
-            "kefu_first_token_seconds", "From message to first token.", buckets=SECONDS, **made
+            "kefu_first_token_seconds",
+            "From message to first token.",
+            buckets=SECONDS,
+            registry=self.registry,
         )
         self.tokens = Counter(
-            "kefu_generator_tokens", "Tokens read and written.", ["direction"], **made
+            "kefu_generator_tokens",
+            "Tokens read and written.",
+            ["direction"],
+            registry=self.registry,
         )
         self.tokens_per_second = Histogram(
             "kefu_generator_tokens_per_second",
             "Writing speed of one answer.",
             buckets=(5, 10, 20, 40, 60, 80, 100, 150, 200, 400),
-            **made,
+            registry=self.registry,
         )
         self.generator_waiting = Gauge(
-            "kefu_generator_waiting", "Generations waiting for a place.", **made
+            "kefu_generator_waiting", "Generations waiting for a place.", registry=self.registry
         )
-        self.generator_running = Gauge("kefu_generator_running", "Generations running.", **made)
+        self.generator_running = Gauge(
+            "kefu_generator_running", "Generations running.", registry=self.registry
+        )
         self.generator_restarts = Counter(
-            "kefu_generator_restarts", "Times llama.cpp was started again.", **made
+            "kefu_generator_restarts", "Times llama.cpp was started again.", registry=self.registry
         )
-        self.encoder_waiting = Gauge("kefu_encoder_waiting", "Sentences waiting.", **made)
+        self.encoder_waiting = Gauge(
+            "kefu_encoder_waiting", "Sentences waiting.", registry=self.registry
+        )
         self.encoder_batch = Histogram(
-            "kefu_encoder_batch_size", "Sentences per run.", buckets=(1, 2, 4, 8, 16, 32), **made
+            "kefu_encoder_batch_size",
+            "Sentences per run.",
+            buckets=(1, 2, 4, 8, 16, 32),
+            registry=self.registry,
         )
         self.commit_batch = Histogram(
-            "kefu_commit_batch_size", "Turns per commit.", buckets=(1, 2, 4, 8, 16, 32, 64), **made
+            "kefu_commit_batch_size",
+            "Turns per commit.",
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+            registry=self.registry,
         )
-        self.commit_waiting = Gauge("kefu_commit_waiting", "Writes waiting for a commit.", **made)
-        self.open_turns = Gauge("kefu_open_turns", "Turns being answered.", **made)
-        self.knowledge_entries = Gauge("kefu_knowledge_entries", "Entries that answer.", **made)
+        self.commit_waiting = Gauge(
+            "kefu_commit_waiting", "Writes waiting for a commit.", registry=self.registry
+        )
+        self.open_turns = Gauge("kefu_open_turns", "Turns being answered.", registry=self.registry)
+        self.knowledge_entries = Gauge(
+            "kefu_knowledge_entries", "Entries that answer.", registry=self.registry
+        )
 
 
 class StageClock:

@@ -43,7 +43,7 @@ async def test_management_always_needs_an_admin_key(app: FastAPI, client: httpx.
 async def test_a_revoked_key_opens_nothing(app: FastAPI, client: httpx.AsyncClient):
     keys = app.state.services.keys
     admin = keys.create("admin", "for a test")
-    (info,) = keys.list()
+    (info,) = keys.all()
     assert info.note == "for a test"
     keys.revoke(info.id)
     assert (await client.get("/api/knowledge", headers=bearer(admin))).status_code == 401
@@ -140,11 +140,13 @@ async def test_every_response_has_an_id_and_safe_headers(client: httpx.AsyncClie
 async def test_requests_past_the_limit_are_told_to_come_again(
     tmp_path, generator: ScriptedGenerator
 ):
-    settings = load_settings({
+    settings = load_settings(
+        {
             "data_dir": tmp_path,
             "server": {"max_open_requests": 1},
             "knowledge": {"sure_score": 0.9, "passage_score": 0.45},
-        })
+        }
+    )
     app = desk_app(settings, generator)
     generator.gate = asyncio.Event()
     async with app.router.lifespan_context(app):

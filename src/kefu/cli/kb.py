@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from kefu.cli.context import settings_of
@@ -165,7 +165,9 @@ def _source(file: Path) -> tuple[Path | bytes, str]:
 
 
 def _match_table(matches: Sequence[Match]) -> Table:
-    table = Table("score", "relevance", "cosine", "lexical", "lead", "id", "question")
+    table = Table(
+        "score", "relevance", "cosine", "lexical", "lead", Column("id", no_wrap=True), "question"
+    )
     for match in matches:
         figures = (match.score, match.relevance, match.cosine, match.lexical, match.lead)
         style = "dim" if match.foreign else ""

@@ -46,9 +46,9 @@ def list_(
 ) -> None:
     """The keys there are, without their secrets."""
     with open_database(settings_of(ctx).database_path) as database:
-        found = ApiKeys(SqliteKeys(database)).list()
+        found = ApiKeys(SqliteKeys(database)).all()
     if as_json:
-        print_json([asdict(key) for key in found])
+        print_json([{k: v for k, v in asdict(key).items() if k != "sha256"} for key in found])
         return
     table = Table("id", "role", "made", "note")
     for key in found:

@@ -13,8 +13,9 @@ from kefu.errors import Forbidden, NotFound, Unauthorized
 Role = Literal["admin", "chat"]
 
 
-class KeyRow(Protocol):
-    """What a store keeps of a key."""
+@dataclass(frozen=True)
+class StoredKey:
+    """What is kept of a key: not the key."""
 
     id: str
     role: str
@@ -24,19 +25,9 @@ class KeyRow(Protocol):
 
 
 class KeyStore(Protocol):
-    def all(self) -> list[KeyRow]: ...
+    def all(self) -> list[StoredKey]: ...
     def add(self, key_id: str, role: str, sha256: str, note: str) -> None: ...
     def remove(self, key_id: str) -> bool: ...
-
-
-@dataclass(frozen=True)
-class KeyInfo:
-    """A key without its secret."""
-
-    id: str
-    role: str
-    note: str
-    created_at_ms: int
 
 
 class ApiKeys:
@@ -64,8 +55,8 @@ class ApiKeys:
             raise NotFound(f"No key has the id {key_id!r}. `kefu keys list` shows them.")
         self.reload()
 
-    def list(self) -> list[KeyInfo]:
-        return [KeyInfo(r.id, r.role, r.note, r.created_at_ms) for r in self._store.all()]
+    def all(self) -> list[StoredKey]:
+        return self._store.all()
 
     def has(self, role: Role) -> bool:
         return role in self._roles.values()

@@ -67,7 +67,8 @@ async def unless_gone(request: Request, work: asyncio.Future[T]) -> T:
     """Wait for `work`, but stop as soon as the caller hangs up. Raises `ClientGone`."""
     hung_up = asyncio.ensure_future(_disconnect(request))
     try:
-        await asyncio.wait({work, hung_up}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {work, hung_up}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if work.done():
             return work.result()
         raise ClientGone

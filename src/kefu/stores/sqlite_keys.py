@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sqlalchemy import delete, insert, select
 
+from kefu.http.auth import StoredKey
 from kefu.stamps import now_ms
 from kefu.stores.schema import api_keys
 from kefu.stores.sqlite import Database
-
-
-@dataclass(frozen=True)
-class StoredKey:
-    id: str
-    role: str
-    sha256: str
-    note: str
-    created_at_ms: int
 
 
 class SqliteKeys:

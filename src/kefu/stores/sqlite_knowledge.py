@@ -88,7 +88,8 @@ def _save(
     for chunk in _chunks(changed):
         connection.execute(_SAVE_ENTRY, [_entry_row(item.entry) for item in chunk])
         connection.execute(_SAVE_VECTORS, [_vector_row(item, encoder_id) for item in chunk])
-    return connection.execute(_BUMP).scalar_one()
+    version: int = connection.execute(_BUMP).scalar_one()
+    return version
 
 
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from kefu.conversations.transcript import Citation
 from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.inference.generator.protocol import Generator, Usage
+from kefu.knowledge.index import Match
 from kefu.knowledge.language import Language, detect
-from kefu.knowledge.match import Decision, Match, Nothing, Passages, Sure
+from kefu.knowledge.match import Decision, Nothing, Passages, Sure
 from kefu.knowledge.service import Knowledge
 from kefu.settings import RepliesSettings
 from kefu.telemetry import Metrics, StageClock

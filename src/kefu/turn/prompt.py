@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kefu.inference.generator.protocol import Prompt
+from kefu.knowledge.index import Match
 from kefu.knowledge.language import Language
-from kefu.knowledge.match import Match
 from kefu.turn.reply import Round
 from kefu.turn.tokens import cut_to_tokens
 
