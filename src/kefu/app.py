@@ -24,6 +24,7 @@ from kefu.http.problems import install_problem_handlers
 from kefu.inference.embedded import Models, open_models
 from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.knowledge import endpoints as knowledge_endpoints
+from kefu.knowledge.rows import MAX_BYTES
 from kefu.knowledge.sample_shop import sample_entries
 from kefu.knowledge.service import Knowledge, open_knowledge
 from kefu.settings import Settings
@@ -192,7 +193,7 @@ def _add_guards(app: FastAPI, settings: Settings) -> None:
     """The last one added is the first one a request meets."""
     server = settings.server
     origins = frozenset(server.allowed_origins)
-    limits = {IMPORT_PATH: server.max_import_bytes}
+    limits = {IMPORT_PATH: MAX_BYTES}
     app.add_middleware(BodyLimit, limit=lambda path: limits.get(path, server.max_body_bytes))
     app.add_middleware(OpenRequests, limit=server.max_open_requests)
     app.add_middleware(OriginGuard, allowed=origins)

@@ -144,7 +144,7 @@ async def test_requests_past_the_limit_are_told_to_come_again(
         {
             "data_dir": tmp_path,
             "server": {"max_open_requests": 1},
-            "knowledge": {"sure_score": 0.9, "passage_score": 0.45},
+            "knowledge": {"sure_score": 0.9, "passage_score": 0.3},
         }
     )
     app = desk_app(settings, generator)

@@ -81,7 +81,7 @@ async def test_search_shows_each_score_and_delete_forgets(client: httpx.AsyncCli
     assert (await client.delete("/api/knowledge/a", headers=admin)).status_code == 204
     assert (await client.delete("/api/knowledge/a", headers=admin)).status_code == 404
     found = (await client.get("/api/knowledge/search", params=params, headers=admin)).json()
-    assert found == {"decision": "nothing", "matches": []}
+    assert found == {"decision": "nothing", "doubt": None, "matches": []}
 
 
 async def test_conversations_are_listed_for_people(client: httpx.AsyncClient, admin):

@@ -13,6 +13,7 @@ from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.knowledge.importing import read_entries
 from kefu.knowledge.index import Match
 from kefu.knowledge.language import detect
+from kefu.knowledge.match import Passages
 from kefu.knowledge.service import Knowledge
 
 router = APIRouter(
@@ -73,10 +74,11 @@ async def import_file(
     content = await request.body()
     if not content:
         raise InvalidInput("The body is empty; send the file as the body.")
-    entries = read_entries(content, name)
+    notes: list[str] = []
+    entries = read_entries(content, name, notes.append)
     take = services.knowledge.compare if dry_run else services.knowledge.import_entries
     report = await take(entries)
-    return {**asdict(report), "dry_run": dry_run}
+    return {**asdict(report), "dry_run": dry_run, "notes": notes}
 
 
 @router.get("/search")
@@ -91,6 +93,7 @@ async def search(
     decision = services.knowledge.decide(q, matches)
     return {
         "decision": type(decision).__name__.lower(),
+        "doubt": decision.doubt if isinstance(decision, Passages) else None,
         "matches": [_match(match) for match in matches],
     }
 
@@ -109,7 +112,9 @@ def _match(match: Match) -> dict[str, Any]:
         "question": match.question,
         "answer": match.entry.answer,
         "language": match.entry.language,
+        "relevance": round(match.relevance, 4),
         "score": round(match.score, 4),
+        "lead": round(match.lead, 4),
         "cosine": round(match.cosine, 4),
         "lexical": round(match.lexical, 4),
     }

@@ -64,9 +64,10 @@ def _find_doubt(query: str, best: Match, settings: KnowledgeSettings) -> str | N
         return None if best.lead > 0 else "two entries answer this very question differently"
     if best.foreign:
         return "it is in another language"
-    needed = settings.sure_score + NEWNESS_PENALTY * share_of_new_words(query, best.entry)
+    new = share_of_new_words(query, best.entry)
+    needed = settings.sure_score + NEWNESS_PENALTY * new
     if best.score < needed:
-        return f"its score is {best.score:.2f} and {needed:.2f} is needed"
+        return f"its score is {best.score:.2f} and {needed:.2f} is needed: {new:.0%} new words"
     if best.lead < settings.sure_margin:
         return f"its lead is {best.lead:.2f} and {settings.sure_margin:.2f} is needed"
     if disagreement := find_disagreement(query, best.question, best.entry):

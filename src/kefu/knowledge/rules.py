@@ -150,7 +150,10 @@ QUESTION_KINDS: dict[str, re.Pattern[str]] = {
     "money": re.compile(
         r"多少钱|多少元|费用|收费|运费|邮费|要钱|价格|贵|how much|cost|\bfees?\b|price|charge"
     ),
-    "place": re.compile(r"哪里|哪儿|在哪|何处|什么地方|\bwhere\b"),
+    "place": re.compile(r"哪里|哪儿|[在到]哪(?![个家种款些天])|何处|什么地方|\bwhere\b"),
+    "choice": re.compile(
+        r"哪[个家种款些几]|什么(?:样|类型|牌子)|\bwhich\b|what (?:kind|type|brand)"
+    ),
     "person": re.compile(r"谁|\bwho\b"),
     "way": re.compile(r"怎么(?![还不没会])|怎样|如何|咋|how (?:do|can|to|should|would)|steps?\b"),
     "reason": re.compile(r"怎么[还不没会]|为什么|为何|为啥|原因|\bwhy\b|reason"),
@@ -162,14 +165,15 @@ DIFFERENT_KINDS = frozenset(
     for pair in (
         ("time", "money"), ("time", "place"), ("time", "way"), ("time", "person"),
         ("time", "reason"), ("money", "place"), ("money", "person"), ("money", "reason"),
-        ("reason", "way"), ("reason", "place"), ("reason", "person"),
+        ("reason", "way"), ("place", "choice"),
+        ("reason", "place"), ("reason", "person"),
     )
 )  # fmt: skip
 
 # Words that say nothing about what is asked. Longer ones first: each is cut out of the text.
 # Denials, numbers and question words are among them because rules of their own compare those.
 CHINESE_FILLERS = re.compile(
-    r"请问|麻烦|你好|您好|怎么办|怎么样|怎么|怎样|如何|咋办|什么时候|什么|多久|多长时间|多少|几天|哪里|哪儿|在哪|"
+    r"请问|想问|问一下|咨询|麻烦|操作|你好|您好|怎么办|怎么样|怎么|怎样|如何|咋办|什么时候|什么|多久|多长时间|多少|几天|哪里|哪儿|在哪|"
     r"哪些|哪个|哪种|为什么|为何|为啥|是不是|能不能|可不可以|有没有|要不要|会不会|可以|能够|能否|是否|一下|一个|"
     r"这个|那个|我们|你们|他们|需要|应该|时候|已经|还是|没有|现在|如果|的话|告诉|知道|"
     r"[我你您他她它的了吗呢啊呀吧嘛哦么哈想要能会是在有和跟与或把被给让就都也还又再才到去来上下中里这那个些得地着过后前"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kefu.errors import ModelError, Overloaded
+from kefu.errors import KefuError, ModelError, Overloaded
 from kefu.inference.encoder.protocol import SentenceEncoder, Vectors
 from kefu.telemetry import Metrics
 
@@ -150,8 +150,7 @@ class BatchedEncoder:
                     await self._arrived.wait()
         finally:
             self._open = False
-            for job in self._waiting:
-                job.vector.cancel()
+            _fail(self._waiting, Overloaded, "The sentence encoder was stopped.", None)
 
     def _take_batch(self) -> list[_Job]:
         size = min(self._max_batch, len(self._waiting))
@@ -168,24 +167,22 @@ class BatchedEncoder:
             vectors = await loop.run_in_executor(thread, self._encoder.encode, texts)
             answers = list(zip(batch, vectors, strict=True))
         except asyncio.CancelledError:
-            _fail(batch, Overloaded("The sentence encoder was stopped."))
+            _fail(batch, Overloaded, "The sentence encoder was stopped.", None)
             raise
         except Exception as error:  # noqa: BLE001 - whatever fails, no caller may wait for ever
-            _fail(batch, error)
+            _fail(batch, ModelError, f"The sentence encoder failed: {error}", error)
             return
         for job, vector in answers:
             if not job.vector.done():
                 job.vector.set_result(vector)
 
 
-def _fail(batch: Sequence[_Job], cause: Exception) -> None:
+def _fail(
+    jobs: Iterable[_Job], kind: type[KefuError], message: str, cause: Exception | None
+) -> None:
     """Give each caller an exception of its own: a shared one would gather all their tracebacks."""
-    for job in batch:
+    for job in jobs:
         if not job.vector.done():
-            error = (
-                cause
-                if isinstance(cause, Overloaded)
-                else ModelError(f"The sentence encoder failed: {cause}")
-            )
-            error.__cause__ = None if error is cause else cause
+            error = kind(message)
+            error.__cause__ = cause
             job.vector.set_exception(error)
