@@ -1,0 +1,202 @@
+"""The catalogue of models: kefu's own (`catalogue.toml` beside this file) and the user's.
+
+The user's `catalogue.toml` lies in the data directory and has the same format; an entry with a
+known name replaces ours. `docs/models.md` explains every key.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from kefu.errors import ModelMissing, SettingsError
+from kefu.inference.models.sources import Source, SourceSyntaxError, parse_source
+
+Prompt = Literal["auto", "completion", "chat"]
+Task = Literal["encoder", "generator"]
+_Strict = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One file of a model.
+
+    `sha256` empty: the sum of the first pull is recorded and held to. `size_bytes` 0: not known
+    beforehand. Each of `sources` is one place to get the whole file from, in order of preference;
+    a place is a tuple of parts that are joined (nearly always one).
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _Strict
+
+    path: str
+    sources: tuple[tuple[Source, ...], ...] = ()
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    size_bytes: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A model kefu makes from another one, instead of fetching it."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _Strict
+
+    model: str
+    step: Literal["prune-vocabulary"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """One entry. The first of `files` is the one a program opens."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _Strict
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    task: Task
+    title: str
+    files: Annotated[tuple[ModelFile, ...], Field(min_length=1)]
+    licence: str = "unknown"
+    licence_url: str = ""
+    licence_notice: str = ""
+    prompt: Prompt = "auto"
+    derive: Derivation | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes on disk once pulled, as far as the catalogue knows them."""
+        return sum(file.size_bytes for file in self.files)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Models by name."""
+
+    models: dict[str, Model]
+
+    def find(self, name: str) -> Model | None:
+        return self.models.get(name)
+
+    def get(self, name: str) -> Model:
+        model = self.find(name)
+        if model is None:
+            raise ModelMissing(
+                f"No model named {name!r} in the catalogue. Known: {', '.join(self.models)}. "
+                "`docs/models.md` shows how to add your own."
+            )
+        return model
+
+
+def load_catalogue(data_dir: Path | None = None) -> Catalogue:
+    """Our models, and over them those of `data_dir/catalogue.toml` where there is one.
+
+    Raises `SettingsError` naming file, entry and key.
+    """
+    ours = resources.files(__package__).joinpath("catalogue.toml").read_text("utf-8")
+    models = {model.name: model for model in _parse(ours, "kefu's catalogue.toml", Path("/"))}
+    path = data_dir / "catalogue.toml" if data_dir is not None else None
+    if path is not None and path.is_file():
+        own = _parse(_read(path), str(path), path.parent.resolve())
+        models.update({model.name: model for model in own})
+    for model in models.values():
+        _check_derivation(model, models, str(path or "catalogue.toml"))
+    return Catalogue(models)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+
+
+def _parse(text: str, file: str, folder: Path) -> list[Model]:
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}") from error
+    entries = table.pop("model", [])
+    if table or not isinstance(entries, list):
+        raise SettingsError(f"{file}: only [[model]] entries are known, not {sorted(table)}.")
+    models = [_parse_model(entry, index, file, folder) for index, entry in enumerate(entries, 1)]
+    _check_unique(models, file)
+    return models
+
+
+def _check_unique(models: Iterable[Model], file: str) -> None:
+    seen: set[str] = set()
+    for model in models:
+        if model.name in seen:
+            raise SettingsError(f"{file}: two entries are named {model.name!r}.")
+        seen.add(model.name)
+
+
+def _parse_model(entry: Any, index: int, file: str, folder: Path) -> Model:
+    name = entry.get("name") if isinstance(entry, dict) else None
+    where = f"{file}: model {name!r}" if name else f"{file}: model number {index}"
+    try:
+        # Sources are read by our own parser, which says more than a type error would.
+        model = _MODEL.validate_python(_with_parsed_sources(entry, folder))
+    except SourceSyntaxError as error:
+        raise SettingsError(f"{where}: sources: {error}") from error
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise SettingsError(f"{where} does not fit:\n" + "\n".join(lines)) from error
+    _check_files(model, where)
+    return model
+
+
+_MODEL = TypeAdapter(Model)
+
+
+def _with_parsed_sources(entry: Any, folder: Path) -> Any:
+    """Turn each source text into a `Source`: a string is one part, a list several."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("files"), list):
+        return entry
+    files = [_with_parsed_file(file, folder) for file in entry["files"]]
+    return {**entry, "files": files}
+
+
+def _with_parsed_file(file: Any, folder: Path) -> Any:
+    if not isinstance(file, dict) or not isinstance(file.get("sources", []), list):
+        return file
+    places = [
+        tuple(
+            parse_source(part, folder) for part in (place if isinstance(place, list) else [place])
+        )
+        for place in file.get("sources", [])
+    ]
+    return {**file, "sources": tuple(places)}
+
+
+def _check_files(model: Model, where: str) -> None:
+    seen: set[str] = set()
+    for file in model.files:
+        path = PurePosixPath(file.path)
+        inside = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+        if not inside or "\\" in file.path or ":" in file.path or file.path in _RESERVED:
+            raise SettingsError(f"{where}: files: path {file.path!r} must be a name in the folder.")
+        if file.path in seen:
+            raise SettingsError(f"{where}: files: {file.path!r} is listed twice.")
+        seen.add(file.path)
+        if not model.derive and not (file.sources and all(file.sources)):
+            raise SettingsError(f"{where}: files: {file.path!r} has no sources, or an empty one.")
+
+
+_RESERVED = ("kefu-model.json", "NOTICE.txt")
+"""Written by kefu into a model's folder."""
+
+
+def _check_derivation(model: Model, models: dict[str, Model], file: str) -> None:
+    if model.derive is None:
+        return
+    base = models.get(model.derive.model)
+    if base is None or base.derive is not None or base.task != model.task:
+        raise SettingsError(
+            f"{file}: model {model.name!r}: derive.model {model.derive.model!r} must name a "
+            f"{model.task} of the catalogue that is fetched, not derived."
+        )

@@ -1,0 +1,118 @@
+"""What the settings mean by an encoder and a generator."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kefu.errors import ModelMissing, SettingsError
+from kefu.inference.models.catalogue import Model, load_catalogue
+from kefu.inference.models.gguf_file import GgufFile, open_gguf
+from kefu.inference.models.installed import InstalledModel, get_installed
+from kefu.settings import Settings
+
+PromptStyle = Literal["completion", "chat"]
+
+
+@dataclass(frozen=True)
+class LocalGguf:
+    """A model kefu runs itself. `path` is the first file of a split GGUF."""
+
+    path: Path
+    prompt: PromptStyle
+
+
+@dataclass(frozen=True)
+class RemoteServer:
+    """An OpenAI-compatible server that somebody else runs."""
+
+    url: str
+    prompt: PromptStyle
+
+
+def resolve_generator(settings: Settings) -> LocalGguf | RemoteServer:
+    """Read `generator.model`: a URL, a catalogue name, or the path of a GGUF.
+
+    Raises `ModelMissing` (name known, not pulled; path without a file), `ModelCorrupt` (not a
+    GGUF, or a damaged one) and `SettingsError` (an encoder's name, or nothing that is known).
+    """
+    chosen, prompt = settings.generator.model, settings.generator.prompt
+    if _is_url(chosen):
+        return RemoteServer(chosen.rstrip("/"), "chat" if prompt == "auto" else prompt)
+    model = load_catalogue(settings.data_dir).find(chosen)
+    if model is not None:
+        _check_task(model, "generator")
+        path = get_installed(settings, chosen).path
+        prompt = model.prompt if prompt == "auto" else prompt
+    else:
+        path = _existing_gguf(chosen)
+    with open_gguf(path) as gguf:
+        _check_all_parts(gguf)
+        return LocalGguf(path, _prompt_style(gguf) if prompt == "auto" else prompt)
+
+
+def resolve_encoder(settings: Settings) -> InstalledModel:
+    """Read `encoder.model`, a catalogue name. Raises as `resolve_generator`."""
+    model = load_catalogue(settings.data_dir).get(settings.encoder.model)
+    _check_task(model, "encoder")
+    return get_installed(settings, model.name)
+
+
+def required_models(settings: Settings) -> tuple[str, ...]:
+    """Catalogue names that the settings ask for: what `kefu models pull` and a start fetch."""
+    known = load_catalogue(settings.data_dir).models
+    generator = settings.generator.model
+    return (settings.encoder.model, *((generator,) if generator in known else ()))
+
+
+def _is_url(text: str) -> bool:
+    return text.startswith(("http://", "https://"))
+
+
+def _check_task(model: Model, task: str) -> None:
+    if model.task != task:
+        raise SettingsError(f"{task}.model: {model.name!r} is a model for the {model.task}.")
+
+
+def _existing_gguf(chosen: str) -> Path:
+    path = Path(chosen).expanduser()
+    if path.is_file():
+        return path.resolve()
+    if path.suffix == ".gguf" or len(path.parts) > 1:
+        raise ModelMissing(f"generator.model: there is no file {path}.")
+    raise SettingsError(
+        f"generator.model: {chosen!r} is no name in the catalogue (`kefu models list`), no path of "
+        "a GGUF file, and no http:// or https:// address."
+    )
+
+
+_SPLIT_NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
+
+
+def _check_all_parts(gguf: GgufFile) -> None:
+    """A split GGUF is opened by its first file; llama.cpp looks for the others beside it."""
+    count = int(gguf.find("split.count", 0))
+    if count <= 1:
+        return
+    match = _SPLIT_NAME.fullmatch(gguf.path.name)
+    if match is None or int(match["number"]) != 1:
+        raise SettingsError(
+            f"{gguf.path} is one of {count} parts; name the first, *-00001-of-{count:05}.gguf."
+        )
+    names = [f"{match['stem']}-{number:05}-of-{count:05}.gguf" for number in range(1, count + 1)]
+    missing = [name for name in names if not gguf.path.with_name(name).is_file()]
+    if missing:
+        raise ModelMissing(f"Parts of {gguf.path} are missing: {', '.join(missing)}.")
+
+
+_BASE = re.compile(r"(?:^|[-_. ])(?:base|pt|pretrained)(?:[-_. ]|$)", re.IGNORECASE)
+
+
+def _prompt_style(gguf: GgufFile) -> PromptStyle:
+    """A chat template makes a chat model, unless the names say base: some base models carry one."""
+    keys = ("general.name", "general.finetune", "general.basename")
+    names = [str(gguf.find(key, "")) for key in keys]
+    is_base = any(_BASE.search(name) for name in (*names, gguf.path.stem))
+    return "chat" if "tokenizer.chat_template" in gguf.entries and not is_base else "completion"
