@@ -6,12 +6,15 @@ known name replaces ours. `docs/models.md` explains every key.
 
 from __future__ import annotations
 
+import hashlib
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -79,7 +82,8 @@ class Catalogue:
     models: dict[str, Model]
 
     def find(self, name: str) -> Model | None:
-        return self.models.get(name)
+        """The entry of that name; for the address of a GGUF file, an entry made for it."""
+        return self.models.get(name) or (_model_at(name) if is_gguf_address(name) else None)
 
     def get(self, name: str) -> Model:
         model = self.find(name)
@@ -89,6 +93,20 @@ class Catalogue:
                 "`docs/models.md` shows how to add your own."
             )
         return model
+
+
+def is_gguf_address(text: str) -> bool:
+    """Whether this is where a GGUF file can be fetched, rather than a server that generates."""
+    return text.startswith(("http://", "https://")) and urlsplit(text).path.endswith(".gguf")
+
+
+def _model_at(url: str) -> Model:
+    """A user's own GGUF somewhere on the web. Its sum is recorded at the first pull."""
+    path = PurePosixPath(unquote(urlsplit(url).path))
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")[:60] or "model"
+    name = f"{stem}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
+    file = ModelFile(f"{stem}.gguf", ((parse_source(url, Path()),),))
+    return Model(name, "generator", f"Fetched from {url}", (file,))
 
 
 def load_catalogue(data_dir: Path | None = None) -> Catalogue:

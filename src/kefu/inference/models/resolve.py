@@ -33,15 +33,15 @@ class RemoteServer:
 
 
 def resolve_generator(settings: Settings) -> LocalGguf | RemoteServer:
-    """Read `generator.model`: a URL, a catalogue name, or the path of a GGUF.
+    """Read `generator.model`: a catalogue name, the path or address of a GGUF, or a server's URL.
 
     Raises `ModelMissing` (name known, not pulled; path without a file), `ModelCorrupt` (not a
     GGUF, or a damaged one) and `SettingsError` (an encoder's name, or nothing that is known).
     """
     chosen, prompt = settings.generator.model, settings.generator.prompt
-    if _is_url(chosen):
-        return RemoteServer(chosen.rstrip("/"), "chat" if prompt == "auto" else prompt)
     model = load_catalogue(settings.data_dir).find(chosen)
+    if model is None and _is_url(chosen):
+        return RemoteServer(chosen.rstrip("/"), "chat" if prompt == "auto" else prompt)
     if model is not None:
         _check_task(model, "generator")
         path = get_installed(settings, chosen).path
@@ -62,9 +62,9 @@ def resolve_encoder(settings: Settings) -> InstalledModel:
 
 def required_models(settings: Settings) -> tuple[str, ...]:
     """Catalogue names that the settings ask for: what `kefu models pull` and a start fetch."""
-    known = load_catalogue(settings.data_dir).models
     generator = settings.generator.model
-    return (settings.encoder.model, *((generator,) if generator in known else ()))
+    known = load_catalogue(settings.data_dir).find(generator) is not None
+    return (settings.encoder.model, *((generator,) if known else ()))
 
 
 def _is_url(text: str) -> bool:

@@ -4,6 +4,7 @@
     hf:OWNER/REPO@REVISION#FILE              Hugging Face, with its official library (an extra)
     modelscope:OWNER/REPO@REVISION#FILE      ModelScope, with its official library (an extra)
     file:PATH                                a file on this computer, absolute or beside the catalogue
+    https://HOST/FILE                        any web server (http:// too: the SHA-256 protects)
 
 A fetch writes one file. Whether it is the right one is decided by its SHA-256 in `pull.py`; a fetch
 only says why it could not be had.
@@ -27,7 +28,12 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
+import httpx
+
 from kefu.inference.models.files import copy_stream
+
+# Longest silence of a web server, not of a whole download.
+URL_SECONDS = 30.0
 
 OnProgress = Callable[[int, int], None]
 """Told the bytes fetched and the bytes in all (0 when nobody knows)."""
@@ -66,6 +72,8 @@ _EXAMPLES = {
     "hf": "hf:OWNER/REPO@REVISION#path/in/the/repository",
     "modelscope": "modelscope:OWNER/REPO@REVISION#path/in/the/repository",
     "file": "file:/path/to/the/file",
+    "https": "https://example.com/model.gguf",
+    "http": "http://example.com/model.gguf",
 }
 
 
@@ -79,6 +87,8 @@ def parse_source(text: object, folder: Path) -> Source:
         raise SourceSyntaxError(f"{text!r} does not begin with one of {known}")
     if scheme == "file":
         return _parse_file(rest, folder)
+    if scheme in ("https", "http"):
+        return _parse_url(text)
     match = (_PYPI if scheme == "pypi" else _HUB).fullmatch(rest)
     if match is None or ".." in match["member"].split("/"):
         raise SourceSyntaxError(f"{text!r} should look like {_EXAMPLES[scheme]!r}")
@@ -90,6 +100,13 @@ def _parse_file(rest: str, folder: Path) -> Source:
     if not path:
         raise SourceSyntaxError(f"'file:{rest}' should look like {_EXAMPLES['file']!r}")
     return Source("file", str(folder / path))
+
+
+def _parse_url(text: str) -> Source:
+    scheme, _, rest = text.partition(":")
+    if not urlsplit(text).hostname:
+        raise SourceSyntaxError(f"{text!r} should look like {_EXAMPLES[scheme]!r}")
+    return Source(scheme, rest)
 
 
 def fetch(source: Source, target: Path, on_progress: OnProgress) -> None:
@@ -266,6 +283,39 @@ def _from_hub(download: Callable[[Path], str], target: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def fetch_url(source: Source, target: Path, on_progress: OnProgress) -> None:
+    """An interrupted download goes on where it ended, if the server's file is still the same."""
+    partial = target.with_name(target.name + ".partial")
+    tag_file = target.with_name(target.name + ".etag")
+    try:
+        _download(str(source), partial, tag_file, on_progress)
+    except httpx.HTTPError as error:
+        raise SourceFailed(f"{type(error).__name__}: {error}") from error
+    partial.replace(target)
+    tag_file.unlink(missing_ok=True)
+
+
+def _download(url: str, partial: Path, tag_file: Path, on_progress: OnProgress) -> None:
+    have = partial.stat().st_size if partial.is_file() and tag_file.is_file() else 0
+    headers = {"Accept-Encoding": "identity"}
+    if have:
+        headers |= {"Range": f"bytes={have}-", "If-Range": tag_file.read_text("utf-8")}
+    with httpx.stream(
+        "GET", url, headers=headers, follow_redirects=True, timeout=URL_SECONDS
+    ) as response:
+        if response.status_code not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
+            raise SourceFailed(f"the server answered {response.status_code}")
+        done = have if response.status_code == httpx.codes.PARTIAL_CONTENT else 0
+        if etag := response.headers.get("etag"):
+            tag_file.write_text(etag, "utf-8")
+        total = done + int(response.headers.get("content-length", 0))
+        with partial.open("ab" if done else "wb") as out:
+            for block in response.iter_raw():
+                out.write(block)
+                done += len(block)
+                on_progress(done, max(done, total))
+
+
 def _hub_bar(base: Any, on_progress: OnProgress) -> Any:
     """A tqdm that draws nothing and passes the numbers on."""
 
@@ -299,4 +349,6 @@ _FETCHERS: dict[str, Callable[[Source, Path, OnProgress], None]] = {
     "hf": fetch_huggingface,
     "modelscope": fetch_modelscope,
     "file": fetch_file,
+    "https": fetch_url,
+    "http": fetch_url,
 }
