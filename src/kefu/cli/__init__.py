@@ -14,6 +14,7 @@ from kefu import __version__
 from kefu.cli import chat, conversations, doctor, kb, keys, models, serve
 from kefu.errors import InvalidFile, InvalidInput, KefuError
 from kefu.settings import load_settings
+from kefu.telemetry import configure_logging
 
 MAX_PROBLEMS_SHOWN = 50
 
@@ -55,6 +56,8 @@ def options(
         raise typer.Exit
     flags = {"data_dir": data_dir and data_dir.absolute(), "log": {"level": log_level}}
     ctx.obj = load_settings(flags, config)
+    # A command's own output is what its user reads; `serve` sets the operator's level.
+    configure_logging(ctx.obj.log.model_copy(update={"level": log_level or "warning"}))
     ctx.meta["flags"] = flags
     ctx.meta["config"] = config
 

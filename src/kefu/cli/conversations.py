@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kefu.cli.context import settings_of
+from kefu.cli.output import local_time, print_json
 from kefu.conversations.transcript import ConversationSummary, Turn
 from kefu.errors import NotFound
 from kefu.settings import Settings
@@ -107,12 +106,3 @@ def _print_turn(console: Console, turn: Turn) -> None:
 def _shortened(text: str, length: int = 40) -> str:
     line = " ".join(text.split())
     return line if len(line) <= length else line[: length - 1] + "…"
-
-
-def local_time(milliseconds: int) -> str:
-    moment = datetime.fromtimestamp(milliseconds / 1000).astimezone()
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
-
-
-def print_json(data: Any) -> None:
-    typer.echo(json.dumps(data, ensure_ascii=False, indent=2))

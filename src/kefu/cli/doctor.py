@@ -17,9 +17,9 @@ from rich.text import Text
 
 from kefu import __version__
 from kefu.cli.context import settings_of
-from kefu.cli.conversations import print_json
+from kefu.cli.output import print_json
 from kefu.errors import KefuError
-from kefu.inference.models.resolve import resolve_encoder, resolve_generator
+from kefu.inference.models.resolve import RemoteServer, resolve_encoder, resolve_generator
 from kefu.settings import Settings, usable_cpus
 from kefu.stores.sqlite import open_database, sqlite_module
 
@@ -53,7 +53,7 @@ def doctor(
         "sqlite": _sqlite,
         "database": _database,
         "encoder": lambda s: ("ok", str(resolve_encoder(s).path)),
-        "generator": lambda s: ("ok", str(resolve_generator(s))),
+        "generator": _generator,
     }
     findings = [_look(what, check, settings) for what, check in checks.items()]
     if as_json:
@@ -104,6 +104,12 @@ def _database(settings: Settings) -> tuple[State, str]:
     with open_database(settings.database_path) as database, database.read() as connection:
         verdict = connection.exec_driver_sql("PRAGMA quick_check").scalar()
     return ("ok" if verdict == "ok" else "error"), f"{settings.database_path}: {verdict}"
+
+
+def _generator(settings: Settings) -> tuple[State, str]:
+    found = resolve_generator(settings)
+    where = found.url if isinstance(found, RemoteServer) else found.path
+    return "ok", f"{where} ({found.prompt} prompts)"
 
 
 def _print(findings: list[Finding]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -18,6 +17,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from kefu.cli.context import settings_of
+from kefu.cli.output import print_json
 from kefu.errors import InvalidFile
 from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.inference.encoder.onnx import OnnxEncoder
@@ -54,11 +54,11 @@ def import_(
     except InvalidFile as error:
         if not as_json:
             raise
-        _print_json({"error": str(error), "problems": [asdict(p) for p in error.problems]})
+        print_json({"error": str(error), "problems": [asdict(p) for p in error.problems]})
         raise typer.Exit(2) from error
     report = asyncio.run(_import(settings_of(ctx), entries, dry_run))
     if as_json:
-        _print_json({**asdict(report), "dry_run": dry_run, "notes": notes})
+        print_json({**asdict(report), "dry_run": dry_run, "notes": notes})
         return
     for note in notes:
         Console(stderr=True).print(Text(f"note: {note}", style="yellow"))
@@ -78,7 +78,7 @@ def search(
     """Show what the desk finds for a question, and what it would do."""
     found = asyncio.run(_search(settings_of(ctx), query, limit))
     if as_json:
-        _print_json(
+        print_json(
             {"decision": _name(found.decision), "doubt": _doubt(found.decision)}
             | {"matches": [_as_json(match) for match in found.matches]}
         )
@@ -99,7 +99,7 @@ def evaluate_(
     queries = read_queries(*_source(file))
     result = asyncio.run(_evaluate(settings_of(ctx), queries))
     if as_json:
-        _print_json(asdict(result))
+        print_json(asdict(result))
         return
     for name, value in asdict(result).items():
         shown = "-" if value is None else f"{value:.4f}" if isinstance(value, float) else value
@@ -165,17 +165,12 @@ def _source(file: Path) -> tuple[Path | bytes, str]:
 
 
 def _match_table(matches: Sequence[Match]) -> Table:
-    table = Table(
-        "score", "relevance", "cosine", "lexical", "lead", Column("id", no_wrap=True), "question"
-    )
-    for match in matches:
-        figures = (match.score, match.relevance, match.cosine, match.lexical, match.lead)
-        style = "dim" if match.foreign else ""
+    """Entries of another language only where there are none of the customer's."""
+    table = Table(Column("id", no_wrap=True), "score", "relevance", "cosine", "lexical", "question")
+    for match in [m for m in matches if not m.foreign] or matches:
+        figures = (match.score, match.relevance, match.cosine, match.lexical)
         table.add_row(
-            *(f"{figure:.3f}" for figure in figures),
-            Text(match.entry.id),
-            Text(match.question),
-            style=style,
+            Text(match.entry.id), *(f"{figure:.2f}" for figure in figures), Text(match.question)
         )
     return table
 
@@ -209,7 +204,3 @@ def _in_words(decision: Decision) -> str:
             return f"passages: {ids} (not sure of the first: {decision.doubt})"
         case Nothing():
             return "nothing: no entry is near enough"
-
-
-def _print_json(data: dict[str, Any]) -> None:
-    typer.echo(json.dumps(data, ensure_ascii=False, indent=2))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kefu.cli.context import settings_of
-from kefu.cli.conversations import local_time, print_json
+from kefu.cli.output import local_time, print_json
 from kefu.errors import InvalidInput
 from kefu.http.auth import ApiKeys, Role
 from kefu.stores.sqlite import open_database

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -57,7 +58,7 @@ def list_(
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
     else:
-        Console().print(_table(rows))
+        Console().print(_table(rows, settings_of(ctx).models_dir))
     if verify and any(row["state"] == "damaged" for row in rows):
         raise typer.Exit(1)
 
@@ -141,18 +142,17 @@ def _installed_row(installed: InstalledModel) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("Name", "Task", "Size", "Licence", "State", "Path"):
-        wide = heading in ("Licence", "Path")  # these wrap, so that the others stay whole
-        right = heading == "Size"
-        table.add_column(
-            heading, overflow="fold", no_wrap=not wide, justify="right" if right else "left"
-        )
+def _table(rows: list[dict[str, Any]], folder: Path) -> Table:
+    caption = f"in {folder}; --json shows paths and sums"
+    table = Table(box=None, pad_edge=False, header_style="bold", caption=caption)
+    table.caption_justify = "left"
+    for heading in ("Name", "Task", "Size", "Licence", "State"):
+        table.add_column(heading, justify="right" if heading == "Size" else "left")
     for row in rows:
         state = row["state"] + (", in use" if row["used"] else "")
+        state += f": {row['problem']}" if "problem" in row else ""
         cells = (row["name"], row["task"], _megabytes(row["size_bytes"]), row["licence"], state)
-        table.add_row(*map(Text, cells), Text(row.get("path") or row.get("problem") or ""))
+        table.add_row(*map(Text, cells))
     return table
 
 
