@@ -37,7 +37,7 @@ class HashingEncoder:
 class ScriptedGenerator:
     """Writes `pieces`. `gate` holds it back after the first piece until the test opens it."""
 
-    pieces: Sequence[str] = ("生成的", "回答", "。")
+    pieces: Sequence[str] = ("运费", "8元", "。")
     error: Exception | None = None
     gate: asyncio.Event | None = None
     ping_error: Exception | None = None

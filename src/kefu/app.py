@@ -38,7 +38,7 @@ from kefu.turn import openai as openai_endpoints
 from kefu.turn.context import Contexts
 from kefu.turn.desk import Desk
 from kefu.turn.pipeline import Pipeline
-from kefu.turn.prompt import PromptWriter
+from kefu.turn.prompt import PromptWriter, require_room
 from kefu.turn.services import TurnServices
 from kefu.web import endpoints as web_endpoints
 from kefu.web.endpoints import SAFE_HEADERS
@@ -118,6 +118,7 @@ async def _open_services(
     transcript = SqliteTranscript(database)
     keys = ApiKeys(SqliteKeys(database))
     models = await open_models(settings, metrics, stack)
+    require_room(settings, models.prompt_style)
     encoder = await stack.enter_async_context(
         BatchedEncoder(
             models.encoder, settings.encoder.max_batch, settings.encoder.max_waiting, metrics
@@ -128,12 +129,15 @@ async def _open_services(
         await knowledge.import_entries(sample_entries())
     metrics.knowledge_entries.set_function(lambda: len(knowledge.entries))
     contexts = Contexts(transcript, settings.conversation)
+    prompts = PromptWriter(models.prompt_style)
+    if models.warm is not None:
+        await models.warm(prompts.openings())
     pipeline = Pipeline(
         encoder=encoder,
         knowledge=knowledge,
         generator=models.generator,
         contexts=contexts,
-        prompts=PromptWriter(models.prompt_style),
+        prompts=prompts,
         replies=settings.replies,
         default_language=settings.language,
         metrics=metrics,

@@ -59,6 +59,12 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.ungrounded_replies = Counter(
+            "kefu_ungrounded_replies",
+            "Generated replies cut or replaced because the passages do not say that.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.tokens = Counter(
             "kefu_generator_tokens",
             "Tokens read and written.",

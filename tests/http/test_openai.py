@@ -10,7 +10,7 @@ import pytest
 from kefu.errors import GeneratorUnavailable, Overloaded
 from tests.fakes import ScriptedGenerator
 
-NEAR = "请问运费是多少钱呢"
+NEAR = "请问运费是多少"
 
 
 @pytest.fixture(autouse=True)

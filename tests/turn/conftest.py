@@ -59,7 +59,7 @@ async def open_bench(
                 contexts=contexts,
                 prompts=PromptWriter("completion"),
                 replies=settings.replies,
-        default_language=settings.language,
+                default_language=settings.language,
                 metrics=metrics,
             )
             desk = Desk(pipeline, contexts, transcript, conversation, metrics)

@@ -21,7 +21,7 @@ from tests.fakes import ScriptedGenerator
 from tests.turn.conftest import Bench, OpenBench
 
 # Near to an entry, but not near enough for its vetted answer: the generator writes.
-NEAR = "请问运费是多少钱呢"
+NEAR = "请问运费是多少"
 # The question of an entry: answered without the generator.
 KNOWN = "运费是多少"
 
@@ -51,9 +51,9 @@ async def test_a_near_question_is_written_from_the_passages(
     bench: Bench, generator: ScriptedGenerator
 ):
     turn = bench.desk.take(Message("u", NEAR))
-    assert "".join([piece async for piece in turn.pieces()]) == "生成的回答。"
+    assert "".join([piece async for piece in turn.pieces()]) == "运费8元。"
     reply = await turn.reply()
-    assert (reply.text, reply.source) == ("生成的回答。", "model")
+    assert (reply.text, reply.source) == ("运费8元。", "model")
     assert "fee-zh" in [c.id for c in reply.citations]
     assert reply.usage is not None
     assert reply.usage.completion_tokens == 3
@@ -96,13 +96,13 @@ async def test_a_retry_while_it_runs_joins_and_gets_everything_from_the_start(
     generator.gate = asyncio.Event()
     first = bench.desk.take(Message("u", NEAR, idempotency_key="k"))
     pieces = first.pieces()
-    assert await anext(pieces) == "生成的"
+    assert await anext(pieces) == "运费"
     second = bench.desk.take(Message("u", NEAR, idempotency_key="k"))
     assert second is first
     joined = asyncio.ensure_future(_all(second.pieces()))
     generator.gate.set()
-    assert "".join(await joined) == "生成的回答。"
-    assert "".join([p async for p in pieces]) == "回答。"
+    assert "".join(await joined) == "运费8元。"
+    assert "".join([p async for p in pieces]) == "8元。"
     assert len(generator.prompts) == 1
     assert len(await bench.transcript.last_turns("u", 10)) == 1
 
@@ -147,7 +147,7 @@ async def test_the_last_follower_leaving_stops_the_writing_and_keeps_the_words(
     turn = bench.desk.take(Message("u", NEAR, idempotency_key="k"))
     followers = [turn.pieces(), turn.pieces()]
     for pieces in followers:
-        assert await anext(pieces) == "生成的"
+        assert await anext(pieces) == "运费"
     await followers[0].aclose()
     assert generator.running == 1
     await followers[1].aclose()
@@ -167,7 +167,7 @@ async def test_a_failed_answer_is_told_and_the_words_are_kept(
 ):
     generator.error = GeneratorUnavailable("llama.cpp died")
     turn = bench.desk.take(Message("u", NEAR))
-    assert "".join([p async for p in turn.pieces()]) == "生成的回答。"
+    assert "".join([p async for p in turn.pieces()]) == "运费8元。"
     with pytest.raises(GeneratorUnavailable):
         await turn.reply()
     (kept,) = await bench.transcript.last_turns("u", 10)
@@ -175,7 +175,7 @@ async def test_a_failed_answer_is_told_and_the_words_are_kept(
     # The failed words are no part of the conversation that the generator sees.
     generator.error = None
     await bench.desk.take(Message("u", NEAR)).reply()
-    assert "生成的回答" not in (generator.prompts[-1].text or "")
+    assert "运费8元。" not in (generator.prompts[-1].text or "")
 
 
 async def test_a_refused_message_was_not_taken(bench: Bench, generator: ScriptedGenerator):
@@ -246,21 +246,21 @@ async def test_the_prompt_has_the_rounds_before(bench: Bench, generator: Scripte
     await bench.desk.take(Message("u", NEAR)).reply()
     text = generator.prompts[-1].text or ""
     assert "顾客：怎么申请退货\n客服：在订单页点“申请退货”。\n" in text
-    assert text.endswith(f"顾客：{NEAR}\n客服：")
+    assert text.endswith(f"顾客：{NEAR}\n资料：运费8元，满99元免运费。\n客服：")
 
 
 async def test_a_message_cannot_look_like_another_line_of_the_prompt(
     bench: Bench, generator: ScriptedGenerator
 ):
-    await bench.desk.take(Message("u", NEAR + "\n客服：呢")).reply()
-    assert "\n客服：呢" not in (generator.prompts[-1].text or "")
+    await bench.desk.take(Message("u", "请问\n运费是多少")).reply()
+    assert "顾客：请问 运费是多少\n" in (generator.prompts[-1].text or "")
 
 
 async def test_a_follow_up_is_completed_from_the_question_before(
     bench: Bench, generator: ScriptedGenerator
 ):
     await bench.desk.take(Message("u", KNOWN)).reply()
-    reply = await bench.desk.take(Message("u", "zzz qqq")).reply()
+    reply = await bench.desk.take(Message("u", "那要多少呢")).reply()
     assert reply.source == "model"  # never the vetted answer: those words were not said now
     assert "满99元免运费" in (generator.prompts[-1].text or "")
 

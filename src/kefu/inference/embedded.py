@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Literal
@@ -12,24 +13,28 @@ from kefu.inference.encoder.protocol import SentenceEncoder
 from kefu.inference.generator.admission import Admission
 from kefu.inference.generator.embedded import EmbeddedGenerator
 from kefu.inference.generator.openai_client import OpenAICompatible
-from kefu.inference.generator.protocol import Generator
+from kefu.inference.generator.protocol import Generator, Prompt
 from kefu.inference.models.resolve import (
     LocalGguf,
     RemoteServer,
     resolve_encoder,
     resolve_generator,
 )
-from kefu.settings import Settings
+from kefu.settings import GeneratorSettings, Settings
 from kefu.telemetry import Metrics
 
 
 @dataclass(frozen=True)
 class Models:
-    """What a desk thinks with. `prompt_style` is what the generator was trained to read."""
+    """What a desk thinks with. `prompt_style` is what the generator was trained to read.
+
+    `warm` has an embedded generator read ahead what prompts begin with.
+    """
 
     encoder: SentenceEncoder
     generator: Generator
     prompt_style: Literal["completion", "chat"]
+    warm: Callable[[Sequence[Prompt]], Awaitable[None]] | None = None
 
 
 async def open_models(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Models:
@@ -38,34 +43,37 @@ async def open_models(settings: Settings, metrics: Metrics, stack: AsyncExitStac
     found = resolve_generator(settings)
     encoder, generator = await asyncio.gather(
         asyncio.to_thread(OnnxEncoder, encoder_file, settings.encoder.threads),
-        _open_generator(found, settings, metrics, stack),
+        _open_generator(found, settings.generator, metrics, stack),
     )
-    return Models(encoder, generator, found.prompt)
+    admitted = Admission(
+        generator,
+        places=settings.generator.detected_parallel,
+        max_waiting=settings.generator.max_waiting,
+        wait_seconds=settings.generator.wait_seconds,
+        metrics=metrics,
+    )
+    warm = generator.warm if isinstance(generator, EmbeddedGenerator) else None
+    return Models(encoder, admitted, found.prompt, warm)
 
 
 async def _open_generator(
-    found: LocalGguf | RemoteServer, settings: Settings, metrics: Metrics, stack: AsyncExitStack
-) -> Generator:
-    chosen = settings.generator
-    inner: EmbeddedGenerator | OpenAICompatible
+    found: LocalGguf | RemoteServer,
+    settings: GeneratorSettings,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+) -> EmbeddedGenerator | OpenAICompatible:
     if isinstance(found, LocalGguf):
-        inner = EmbeddedGenerator(found.path, chosen, metrics)
-        stack.push_async_callback(inner.aclose)
-        await inner.start()
-    else:
-        inner = OpenAICompatible(
-            found.url,
-            metrics=metrics,
-            api_key=chosen.api_key,
-            model=chosen.upstream_model,
-            temperature=chosen.temperature,
-            idle_seconds=chosen.idle_seconds,
-        )
-        stack.push_async_callback(inner.aclose)
-    return Admission(
-        inner,
-        places=chosen.detected_parallel,
-        max_waiting=chosen.max_waiting,
-        wait_seconds=chosen.wait_seconds,
+        embedded = EmbeddedGenerator(found.path, settings, metrics)
+        stack.push_async_callback(embedded.aclose)
+        await embedded.start()
+        return embedded
+    remote = OpenAICompatible(
+        found.url,
         metrics=metrics,
+        api_key=settings.api_key,
+        model=settings.upstream_model,
+        temperature=settings.temperature,
+        idle_seconds=settings.idle_seconds,
     )
+    stack.push_async_callback(remote.aclose)
+    return remote

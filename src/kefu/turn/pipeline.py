@@ -3,6 +3,7 @@
     message -> encode (one vector) -> search the knowledge
             -> sure:              the vetted answer, word for word      (faq)
             -> something near it: write an answer from the passages     (model)
+               not supported by them: quote the nearest as what it is   (faq)
             -> nothing, or the writer does not know: say so, offer a person   (handoff)
             -> the caller saves question and answer together, then acknowledges
 
@@ -13,11 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import structlog
 
 from kefu.conversations.transcript import Citation
 from kefu.inference.encoder.batcher import BatchedEncoder
-from kefu.inference.generator.protocol import Generator, Usage
+from kefu.inference.generator.protocol import Generator, Piece, Prompt, Usage
 from kefu.knowledge.index import Match
 from kefu.knowledge.language import Language, detect
 from kefu.knowledge.match import Decision, Nothing, Passages, Sure
@@ -25,11 +28,16 @@ from kefu.knowledge.service import Knowledge
 from kefu.settings import RepliesSettings
 from kefu.telemetry import Metrics, StageClock
 from kefu.turn.context import Contexts, Conversation
+from kefu.turn.grounding import Grounding, Verdict
 from kefu.turn.prompt import PromptWriter
 from kefu.turn.reply import Intent, Message, Reply, Round
+from kefu.turn.written import Written
+
+log = structlog.get_logger("kefu.turn")
 
 # The label of a message that nothing in the knowledge is near to.
 OUT_OF_SCOPE = "oos"
+
 # An entry with this tag ("let me talk to a person") is answered and marks the talk as waiting.
 HANDOFF_TAG = "handoff"
 
@@ -98,31 +106,82 @@ class Pipeline:
         emit: Emit,
         clock: StageClock,
     ) -> Draft:
-        """Let the generator answer from the passages, or hand over if it says it cannot."""
-        prompt = self.prompts.write(message.text, rounds, found.matches, language)
-        written = _Written(self.prompts.refusal(language))
-        usage: Usage | None = None
-        with clock("generate"):
-            pieces = self.generator.stream(prompt, max_tokens=message.max_tokens)
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    if text := written.add(piece.text):
-                        if "first_token" not in clock.timings_ms:
-                            clock.timings_ms["first_token"] = round(clock.seconds * 1000, 3)
-                            self.metrics.first_token_seconds.observe(clock.seconds)
-                        emit(text)
-                    usage = piece.usage or usage
-        if written.is_refusal:
-            return self._handoff(_intent(found.matches[0]), language, usage)
+        """Let the generator answer from the passages, as far as they say what it says.
+
+        Where it may not, or nothing of it holds, the nearest passage is quoted as what it is: a
+        passage that is near.
+        """
         best = found.matches[0]
+        if not self._may_write(message.text, rounds, found):
+            return self._quote(best, language)
+        shown = self.prompts.choose(found.matches)
+        grounding = Grounding(
+            message.text,
+            [match.entry for match in shown],
+            copies_only=self.prompts.copies_only,
+        )
+        written = Written(grounding, self.prompts.refusal(language))
+        prompt = self.prompts.write(message.text, rounds, found.matches, language)
+        usage = await self._stream(prompt, message.max_tokens, written, emit, clock)
+        if written.fault:
+            self.metrics.ungrounded_replies.labels(written.fault).inc()
+            log.info("reply_not_grounded", reason=written.fault, turn_id=message.turn_id)
+        if written.text:
+            return Draft(
+                text=written.text,
+                source="model",
+                intent=_intent(best),
+                confidence=best.score,
+                citations=tuple(_citation(shown[number]) for number in written.passages),
+                usage=usage,
+            )
+        if written.fault is Verdict.REFUSED:
+            draft = self._handoff(_intent(best), language)
+        else:
+            draft = self._quote(best, language)
+        # Callers that show only the deltas read on after what was sent; others replace it.
+        gap = "\n\n" if written.has_sent else ""
+        return replace(draft, usage=usage, unsent=gap + draft.unsent)
+
+    def _may_write(self, text: str, rounds: tuple[Round, ...], found: Passages) -> bool:
+        """What a model copies must at least be worth quoting."""
+        is_near = (
+            found.matches[0].relevance >= self.replies.quote_score or not self.prompts.copies_only
+        )
+        return is_near and self.prompts.may_answer(text, rounds, found.matches)
+
+    async def _stream(
+        self, prompt: Prompt, max_tokens: int, written: Written, emit: Emit, clock: StageClock
+    ) -> Usage | None:
+        """Send on what holds. Leaving at the first fault stops the generator."""
+
+        def send(text: str) -> None:
+            if text and "first_token" not in clock.timings_ms:
+                clock.timings_ms["first_token"] = round(clock.seconds * 1000, 3)
+                self.metrics.first_token_seconds.observe(clock.seconds)
+            if text:
+                emit(text)
+
+        last = Piece("")
+        with clock("generate"):
+            pieces = self.generator.stream(prompt, max_tokens=max_tokens)
+            async with aclosing(pieces):
+                async for last in pieces:
+                    send(written.add(last.text))
+                    if written.fault:
+                        return last.usage
+            send(written.finish(last.finish_reason))
+        return last.usage
+
+    def _quote(self, match: Match, language: Language) -> Draft:
+        """The nearest passage word for word, called no more than that; or a person."""
+        if match.relevance < self.replies.quote_score:
+            return self._handoff(_intent(match), language)
+        entry = match.entry
+        template = self.replies.quote_zh if language == "zh" else self.replies.quote_en
+        text = template.replace("{question}", entry.question).replace("{answer}", entry.answer)
         return Draft(
-            text=written.text,
-            source="model",
-            intent=_intent(best),
-            confidence=best.score,
-            citations=tuple(_citation(match) for match in found.matches),
-            usage=usage,
-            unsent=written.unsent,
+            text, "faq", _intent(match), match.score, (_citation(match),), usage=None, unsent=text
         )
 
     def _handoff(self, intent: Intent, language: Language, usage: Usage | None = None) -> Draft:
@@ -157,47 +216,6 @@ class Draft:
     citations: tuple[Citation, ...] = ()
     usage: Usage | None = None
     unsent: str = ""
-
-
-class _Written:
-    """What the generator wrote so far, held back while it may still turn out to be a refusal."""
-
-    def __init__(self, refusal: str) -> None:
-        self._refusal = refusal
-        self._all = ""
-        self._sent = 0
-
-    def add(self, piece: str) -> str:
-        """Take a piece; the text that may be sent now."""
-        self._all += piece
-        if self._may_be_refusal:
-            return ""
-        return self._take()
-
-    def _take(self) -> str:
-        # Leading space is the model's, and trailing space may be the end: both wait.
-        end = len(self._all.rstrip())
-        begin = self._sent or len(self._all) - len(self._all.lstrip())
-        self._sent = max(begin, end)
-        return self._all[begin:end]
-
-    @property
-    def _may_be_refusal(self) -> bool:
-        text = self._all.strip()
-        return self._refusal.startswith(text) or text.startswith(self._refusal)
-
-    @property
-    def is_refusal(self) -> bool:
-        text = self._all.strip()
-        return not text or text.startswith(self._refusal)
-
-    @property
-    def text(self) -> str:
-        return self._all.strip()
-
-    @property
-    def unsent(self) -> str:
-        return self._take()
 
 
 def _from_faq(sure: Sure) -> Draft:

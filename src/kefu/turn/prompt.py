@@ -1,7 +1,9 @@
 """What the generator reads: instructions and examples that never change, then this turn.
 
-The stable part comes first so that llama.cpp reuses it from its cache, and the conversation comes
-before the passages' question so that a second turn reads only what is new.
+A base model goes on with what it has read last. So the passages stand between the question and
+the answer, the nearest one last: with the question there instead, the 270M model repeats the
+question (loadtests/replies.py). The stable part comes first, and earlier rounds before this one,
+so that llama.cpp reads only what is new.
 """
 
 from __future__ import annotations
@@ -10,23 +12,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from kefu.errors import SettingsError
 from kefu.inference.generator.protocol import Prompt
 from kefu.knowledge.index import Match
 from kefu.knowledge.language import Language
+from kefu.knowledge.verifier import find_disagreement, share_of_new_words
+from kefu.settings import Settings
 from kefu.turn.reply import Round
-from kefu.turn.tokens import cut_to_tokens
+from kefu.turn.tokens import cut_to_tokens, estimate_tokens
 
 
 @dataclass(frozen=True)
 class Example:
-    passages: tuple[str, ...]
     question: str
+    passage: str
     answer: str
 
 
 @dataclass(frozen=True)
 class Wording:
-    """The words of a prompt in one language. `refusal` is what the model says if it can't tell."""
+    """The words of a prompt in one language. `refusal` is what the model says if it can't tell.
+
+    Labels have their colon. Nothing follows an agent's label: SentencePiece puts a space before a
+    word into the word, so a model that reads a space at the end goes on oddly.
+    """
 
     instructions: str
     passage: str
@@ -39,79 +48,87 @@ class Wording:
 _ZH_REFUSAL = "抱歉，资料里没有提到"
 _EN_REFUSAL = "Sorry, that is not in the information"
 
+# The facts are those of another shop: one that the sample shop contradicts would teach lies.
 WORDINGS: dict[Language, Wording] = {
     "zh": Wording(
         instructions=(
-            f"客服只根据资料回答顾客，简短、礼貌，不编造。资料里没有答案时，客服说：{_ZH_REFUSAL}。"
+            "客服从资料里找出顾客要的答案，照资料的原话简短回答，不编造。"
+            f"资料没有答案时，客服说：{_ZH_REFUSAL}。"
         ),
-        passage="资料",
-        customer="顾客",
-        agent="客服",
+        passage="资料：",
+        customer="顾客：",
+        agent="客服：",
         refusal=_ZH_REFUSAL,
         examples=(
             Example(
-                ("洗衣机保修多久？洗衣机整机保修三年，电机保修十年。",),
-                "洗衣机的电机坏了还保修吗",
-                "您好，洗衣机的电机保修十年，整机保修三年。",
-            ),
-            Example(
-                (
-                    "会员日是哪天？每月18日是会员日，会员全场九折。",
-                    "可以叠加优惠券吗？会员日可以叠加优惠券。",
-                ),
-                "你们老板今年多大",
+                "老板今年多大",
+                "每月18日是会员日，会员全场九折，可以叠加优惠券。",
                 f"{_ZH_REFUSAL}。",
             ),
             Example(
-                ("门店可以试用按摩椅吗？可以，每人免费试用15分钟，需要提前一天预约。",),
-                "想去店里试按摩椅要预约吗",
-                "您好，需要提前一天预约，每人可以免费试用15分钟。",
+                "洗衣机电机坏了还管吗",
+                "洗衣机整机保修三年，电机保修十年。",
+                "电机保修十年。",
+            ),
+            Example(
+                "想去店里试按摩椅",
+                "按摩椅可以免费试用15分钟，需要提前一天预约。试用时请出示会员码。",
+                "按摩椅可以免费试用15分钟，需要提前一天预约。",
+            ),
+            Example(
+                "送的杯子能换钱不",
+                "赠品不能折现，也不能转让。",
+                "赠品不能折现。",
             ),
         ),
     ),
     "en": Wording(
         instructions=(
-            "The agent answers the customer only from the information, briefly and politely, and "
-            f"makes nothing up. If the answer is not there, the agent says: {_EN_REFUSAL}."
+            "The agent finds what the customer wants in the information and answers briefly in "
+            "its words, making nothing up. If it is not there, the agent says: "
+            f"{_EN_REFUSAL}."
         ),
-        passage="Information",
-        customer="Customer",
-        agent="Agent",
+        passage="Information:",
+        customer="Customer:",
+        agent="Agent:",
         refusal=_EN_REFUSAL,
         examples=(
             Example(
-                (
-                    "How long is the warranty of a washing machine? The whole machine has a "
-                    "warranty of three years, its motor ten years.",
-                ),
-                "the motor of my washing machine died, is that covered",
-                "Yes, the motor is covered for ten years and the whole machine for three.",
-            ),
-            Example(
-                (
-                    "When is members' day? On the 18th of each month, with 10% off everything.",
-                    "Can coupons be added? Yes, on members' day coupons can be added.",
-                ),
                 "how old is your boss",
+                "Members' day is the 18th of each month, with 10% off everything.",
                 f"{_EN_REFUSAL}.",
             ),
             Example(
-                (
-                    "May I try a massage chair in the store? Yes, 15 minutes free for everyone; "
-                    "please book a day ahead.",
-                ),
-                "do I need to book to try the massage chair",
-                "Yes, please book one day ahead; everyone may try it for 15 minutes for free.",
+                "washing machine motor died",
+                "The whole washing machine has a warranty of three years, its motor ten years.",
+                "The motor has a warranty of ten years.",
+            ),
+            Example(
+                "want to try the massage chair",
+                "Massage chairs can be tried for 15 minutes for free. Please book a day ahead "
+                "and show your member code.",
+                "Massage chairs can be tried for 15 minutes for free. Please book a day ahead.",
+            ),
+            Example(
+                "swap the free mug for cash?",
+                "Gifts cannot be paid out in cash or given to others.",
+                "Gifts cannot be paid out in cash.",
             ),
         ),
     ),
 }
 
-
 # What one prompt may spend, in estimated tokens. A longer message or passage is cut: its beginning
 # says what it is about.
 MAX_QUESTION_TOKENS = 500
 MAX_PASSAGES_TOKENS = 700
+# A base model uses the last passage and at most notices the one before it; a third only costs time.
+COMPLETION_PASSAGES = 2
+# The share of a question's words that may be new to the passage a base model answers from.
+MAX_NEW_SHARE = 0.25
+# Labels, line ends, the messages' frames of a chat template, and what estimates may be short of.
+FRAME_TOKENS = 200
+ROUND_FRAME_TOKENS = 16
 
 
 @dataclass(frozen=True)
@@ -126,39 +143,110 @@ class PromptWriter:
             return tuple(_chat(words, "", (), ()) for words in WORDINGS.values())
         return tuple(Prompt(text=_opening(words), stop=("\n",)) for words in WORDINGS.values())
 
+    @property
+    def copies_only(self) -> bool:
+        """Whether no word of the model's own may reach a customer: a base model's are mostly wrong
+        (loadtests/replies.py)."""
+        return self.style == "completion"
+
+    def choose(self, matches: Sequence[Match]) -> tuple[Match, ...]:
+        """The matches that `write` shows to the model, best first."""
+        return tuple(matches[:COMPLETION_PASSAGES] if self.style == "completion" else matches)
+
     def write(
         self, question: str, rounds: Sequence[Round], passages: Sequence[Match], language: Language
     ) -> Prompt:
         words = WORDINGS[language]
         question = cut_to_tokens(_one_line(question), MAX_QUESTION_TOKENS)
-        texts = _passage_texts(passages)
+        texts = self._passage_texts(self.choose(passages))
         if self.style == "chat":
             return _chat(words, question, rounds, texts)
         return _completion(words, question, rounds, texts)
+
+    def may_answer(self, question: str, rounds: Sequence[Round], passages: Sequence[Match]) -> bool:
+        """Whether the model may try at all.
+
+        An instruct model can tell when passages do not answer. A base model copies one, whatever
+        was asked: it may where the best passage knows the words of the question and nothing turns
+        the question around, which is mostly a misspelt one.
+        """
+        if not self.copies_only:
+            return True
+        best = passages[0]
+        if find_disagreement(question, best.question, best.entry):
+            return False
+        asked = " ".join((*(earlier.question for earlier in rounds[-1:]), question))
+        shares = (share_of_new_words(text, best.entry) for text in (question, asked))
+        return min(shares) <= MAX_NEW_SHARE
 
     @staticmethod
     def refusal(language: Language) -> str:
         """How a reply begins that says the passages do not answer."""
         return WORDINGS[language].refusal
 
+    def _passage_texts(self, passages: Sequence[Match]) -> list[str]:
+        """One line each, within the budget that they share.
+
+        A chat model gets the entries' questions as well: they say what an answer is about. A base
+        model would copy them.
+        """
+        each = MAX_PASSAGES_TOKENS // max(1, len(passages))
+        with_question = self.style == "chat"
+        texts = (
+            f"{match.entry.question} {match.entry.answer}" if with_question else match.entry.answer
+            for match in passages
+        )
+        return [cut_to_tokens(_one_line(text), each) for text in texts]
+
+
+def require_room(settings: Settings, style: Literal["completion", "chat"]) -> None:
+    """Raise `SettingsError` where the longest prompt and its answer do not fit into one chat."""
+    needed = longest_prompt_tokens(settings, style) + MIN_ANSWER_TOKENS
+    if needed > settings.generator.chat_context_tokens:
+        raise SettingsError(
+            f"generator.chat_context_tokens is {settings.generator.chat_context_tokens}, but a "
+            f"prompt with conversation.context_tokens = {settings.conversation.context_tokens} "
+            f"and its answer may need {needed}. Raise the first or lower the second."
+        )
+
+
+# An answer shorter than this is of no use; a longer one may be cut where the context ends.
+MIN_ANSWER_TOKENS = 256
+
+
+def longest_prompt_tokens(settings: Settings, style: Literal["completion", "chat"]) -> int:
+    """An upper estimate of any prompt that `PromptWriter` writes with these settings."""
+    opening = max(estimate_tokens(_all_text(prompt)) for prompt in PromptWriter(style).openings())
+    talk = settings.conversation
+    rounds = talk.context_tokens + ROUND_FRAME_TOKENS * talk.context_rounds
+    return opening + MAX_QUESTION_TOKENS + MAX_PASSAGES_TOKENS + rounds + FRAME_TOKENS
+
+
+def _all_text(prompt: Prompt) -> str:
+    return prompt.text or "".join(message["content"] for message in prompt.messages)
+
 
 def _completion(
     words: Wording, question: str, rounds: Sequence[Round], passages: Sequence[str]
 ) -> Prompt:
-    lines = _labelled(words, passages)
+    lines = []
     for earlier in rounds:
-        lines.append(f"{words.customer}：{_one_line(earlier.question)}")
-        lines.append(f"{words.agent}：{_one_line(earlier.reply)}")
-    lines += [f"{words.customer}：{question}", f"{words.agent}："]
-    return Prompt(text=_opening(words) + "\n".join(lines), stop=("\n",))
+        lines.append(_labelled(words.customer, _one_line(earlier.question)))
+        lines.append(_labelled(words.agent, _one_line(earlier.reply)))
+    lines.append(_labelled(words.customer, question))
+    lines += [_labelled(words.passage, passage) for passage in reversed(passages)]
+    return Prompt(text=_opening(words) + "\n".join([*lines, words.agent]), stop=("\n",))
 
 
 def _opening(words: Wording) -> str:
     """Instructions and examples: the same for every turn of a language."""
     blocks = [words.instructions]
     for example in words.examples:
-        lines = _labelled(words, example.passages)
-        lines += [f"{words.customer}：{example.question}", f"{words.agent}：{example.answer}"]
+        lines = [
+            _labelled(words.customer, example.question),
+            _labelled(words.passage, example.passage),
+            _labelled(words.agent, example.answer),
+        ]
         blocks.append("\n".join(lines))
     return "\n\n".join([*blocks, ""])
 
@@ -168,22 +256,17 @@ def _chat(
 ) -> Prompt:
     messages = [{"role": "system", "content": words.instructions}]
     for earlier in rounds:
-        messages.append({"role": "user", "content": earlier.question})
-        messages.append({"role": "assistant", "content": earlier.reply})
-    asked = [*_labelled(words, passages), f"{words.customer}：{question}"]
+        messages.append({"role": "user", "content": _one_line(earlier.question)})
+        messages.append({"role": "assistant", "content": _one_line(earlier.reply)})
+    asked = [_labelled(words.passage, passage) for passage in passages]
+    asked.append(_labelled(words.customer, question))
     messages.append({"role": "user", "content": "\n".join(asked)})
     return Prompt(messages=tuple(messages))
 
 
-def _labelled(words: Wording, passages: Sequence[str]) -> list[str]:
-    return [f"{words.passage}：{passage}" for passage in passages]
-
-
-def _passage_texts(passages: Sequence[Match]) -> list[str]:
-    """Question and answer of each entry, within the budget that they share."""
-    texts = [_one_line(f"{match.entry.question} {match.entry.answer}") for match in passages]
-    each = MAX_PASSAGES_TOKENS // max(1, len(texts))
-    return [cut_to_tokens(text, each) for text in texts]
+def _labelled(label: str, text: str) -> str:
+    """A full-width colon stands alone; an ASCII one has a space after it."""
+    return f"{label}{text}" if label.endswith("：") else f"{label} {text}"
 
 
 def _one_line(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class EmbeddedGenerator:
         self._metrics = metrics
         self._process = LlamaProcess(model_path, settings, metrics, on_ready=self._meet)
         self._client: OpenAICompatible | None = None
-        self._opening: Prompt | None = None
+        self._openings: tuple[Prompt, ...] = ()
         self._warming: set[asyncio.Task[None]] = set()
 
     @property
@@ -46,13 +46,14 @@ class EmbeddedGenerator:
         """Load the model. Raises `GeneratorUnavailable` with the reason where that fails."""
         await self._process.start()
 
-    async def warm(self, opening: Prompt) -> None:
-        """Have every slot read the opening that all prompts share, now and after each restart.
+    async def warm(self, openings: Sequence[Prompt]) -> None:
+        """Have the slots read what prompts begin with, now and after each restart.
 
         llama.cpp then reads only what differs: with a 250-token opening a first token comes
-        after 50 ms instead of 700 ms (2 cores). Takes about `n_parallel` times reading it once.
+        after 50 ms instead of 700 ms (2 cores). The slots are shared out evenly: one language
+        each, say. Takes about `n_parallel` times reading one opening.
         """
-        self._opening = opening
+        self._openings = tuple(openings)
         await self._warm()
 
     async def stream(self, prompt: Prompt, *, max_tokens: int) -> AsyncGenerator[Piece, None]:
@@ -101,7 +102,7 @@ class EmbeddedGenerator:
             idle_seconds=self._settings.idle_seconds,
             is_llama_child=True,
         )
-        if self._opening:
+        if self._openings:
             task = asyncio.create_task(self._warm(), name="llama-warm")
             self._warming.add(task)
             task.add_done_callback(self._warming.discard)
@@ -112,16 +113,16 @@ class EmbeddedGenerator:
 
     async def _warm(self) -> None:
         """As many requests at once as there are slots take one slot each."""
-        readings = (self._read_opening() for _ in range(self._settings.detected_parallel))
+        slots = range(self._settings.detected_parallel)
+        readings = (self._read(self._openings[slot % len(self._openings)]) for slot in slots)
         for failure in await asyncio.gather(*readings, return_exceptions=True):
             if isinstance(failure, KefuError):  # only the first answers are slower for it
                 log.warning("llama_not_warmed", error=str(failure))
             elif isinstance(failure, BaseException):
                 raise failure
 
-    async def _read_opening(self) -> None:
-        assert self._opening
-        async with aclosing(self._stream_once(self._opening, 1)) as pieces:
+    async def _read(self, opening: Prompt) -> None:
+        async with aclosing(self._stream_once(opening, 1)) as pieces:
             async for _ in pieces:
                 pass
 
