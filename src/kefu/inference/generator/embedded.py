@@ -54,7 +54,8 @@ class EmbeddedGenerator:
         each, say. Takes about `n_parallel` times reading one opening.
         """
         self._openings = tuple(openings)
-        await self._warm()
+        if self._openings:
+            await self._warm()
 
     async def stream(self, prompt: Prompt, *, max_tokens: int) -> AsyncGenerator[Piece, None]:
         begun = False

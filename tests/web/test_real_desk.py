@@ -1,0 +1,166 @@
+"""The page in a real browser against a real desk with real models: told, killed, told again."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import ConsoleMessage, Page, expect
+
+from tests.e2e.desk_process import DeskProcess, run_kefu
+from tests.e2e.folders import FAQ, KNOWLEDGE, LONG_QUESTIONS, link_models
+
+from .conftest import Chat, NewPage
+
+pytestmark = pytest.mark.models
+
+# Where to leave pictures for a person to look at; nowhere unless told.
+SHOTS = os.environ.get("KEFU_TEST_SHOTS")
+# What the browser itself says of a desk that is down.
+OUTAGE = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING")
+WRITING_MS = 60_000
+QUESTION_ZH, QUESTION_EN = "怎么申请退货？", "How do I place an order?"
+
+
+async def shoot(page: Page, name: str) -> None:
+    if SHOTS:
+        await page.screenshot(path=Path(SHOTS) / f"real-{name}.png")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def real(
+    tmp_path_factory: pytest.TempPathFactory, models_dir: Path
+) -> AsyncIterator[DeskProcess]:
+    """The sample shop and a few long answers. Up at the beginning of each test."""
+    data_dir = link_models(tmp_path_factory.mktemp("real") / "data", models_dir)
+    desk = DeskProcess(data_dir)
+    try:
+        await asyncio.to_thread(desk.start)
+        file = data_dir / "camp.jsonl"
+        file.write_text(KNOWLEDGE, "utf-8")
+        imported = await asyncio.to_thread(run_kefu, "--data-dir", data_dir, "kb", "import", file)
+        assert imported.returncode == 0, imported.stderr
+        yield desk
+    finally:
+        desk.close()
+
+
+@pytest.fixture
+def said_by_console() -> list[str]:
+    return []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def real_chat(
+    new_page: NewPage, real: DeskProcess, said_by_console: list[str]
+) -> AsyncIterator[Chat]:
+    """The chat page of the real desk; nothing may be said on the console but of outages."""
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not any(o in message.text for o in OUTAGE):
+            said_by_console.append(f"{message.text} {message.location}")
+
+    page = await new_page()
+    page.on("console", hear)
+    yield await Chat(page, real).open()
+    assert said_by_console == []
+
+
+async def uid_of(chat: Chat) -> str:
+    return await chat.page.evaluate("localStorage.getItem('kefu.uid')")
+
+
+async def kept(desk: DeskProcess, chat: Chat) -> list[dict]:
+    return await asyncio.to_thread(desk.turns, await uid_of(chat))
+
+
+async def has_reply(chat: Chat, index: int) -> None:
+    await expect(chat.turn(index)).to_have_attribute("data-state", "done", timeout=WRITING_MS)
+
+
+async def test_a_talk_in_two_languages(real_chat: Chat, real: DeskProcess):
+    chat = real_chat
+    await chat.say(QUESTION_ZH)
+    await has_reply(chat, 0)
+    await expect(chat.turn(0).locator(".meta")).to_contain_text("常见问题")
+    await chat.say(QUESTION_EN)
+    await has_reply(chat, 1)
+    await expect(chat.replies.nth(1)).to_contain_text("Add to cart")
+    await shoot(chat.page, "two-languages")
+    await chat.say("为什么呢，那要是过了期限怎么办")
+    await has_reply(chat, 2)
+    assert await chat.replies.nth(2).inner_text()
+    await shoot(chat.page, "second-turn")
+    turns = await kept(real, chat)
+    assert [turn["question"] for turn in turns][:2] == [QUESTION_ZH, QUESTION_EN]
+    assert len({turn["conversation_id"] for turn in turns}) == 1
+    shown = [" ".join(text.split()) for text in await chat.replies.all_inner_texts()]
+    assert shown == [" ".join(turn["reply"].split()) for turn in turns]
+    await chat.page.reload()
+    await expect(chat.questions).to_have_text([turn["question"] for turn in turns])
+
+
+async def test_the_desk_is_killed_in_mid_answer_and_comes_back(real_chat: Chat, real: DeskProcess):
+    chat = real_chat
+    await chat.say(FAQ[0])
+    await has_reply(chat, 0)
+    question = LONG_QUESTIONS[0]
+    await chat.say(question)
+    await asyncio.to_thread(
+        real.wait_metric, lambda running: running == 1, "kefu_generator_running"
+    )
+    await shoot(chat.page, "mid-answer")
+    await asyncio.to_thread(real.kill)
+    await chat.has_state(1, "retrying")
+    await shoot(chat.page, "outage")
+    await chat.say(QUESTION_ZH)  # written meanwhile, waits for its turn
+    await asyncio.to_thread(real.start)
+    await has_reply(chat, 1)
+    await has_reply(chat, 2)
+    await shoot(chat.page, "after-outage")
+    await expect(chat.questions).to_have_text([FAQ[0], question, QUESTION_ZH])
+    await expect(chat.replies).to_have_count(3)
+    turns = await kept(real, chat)
+    assert [turn["question"] for turn in turns] == [FAQ[0], question, QUESTION_ZH]
+    assert {turn["status"] for turn in turns} == {"answered"}
+
+
+async def test_a_reload_in_the_outage_resumes(real_chat: Chat, real: DeskProcess):
+    chat = real_chat
+    question = LONG_QUESTIONS[1]
+    await chat.say(question)
+    await asyncio.to_thread(
+        real.wait_metric, lambda running: running == 1, "kefu_generator_running"
+    )
+    await asyncio.to_thread(real.kill)
+    await chat.has_state(0, "retrying")
+    # The page itself is gone with the desk, so the reload waits for the desk, not for the retry.
+    await asyncio.to_thread(real.start)
+    await chat.page.reload()
+    await has_reply(chat, 0)
+    await expect(chat.questions).to_have_text([question])
+    [turn] = await kept(real, chat)
+    assert (turn["question"], turn["status"]) == (question, "answered")
+
+
+async def test_the_docs_show_every_operation(new_page: NewPage, real: DeskProcess):
+    page = await new_page(viewport={"width": 1100, "height": 1400})
+    said: list[str] = []
+    page.on(
+        "console", lambda m: said.append(f"{m.text} {m.location}") if m.type == "error" else None
+    )
+    await page.goto(f"{real.origin}/docs")
+    await expect(page.locator(".opblock").first).to_be_visible()
+    description = await asyncio.to_thread(lambda: real.get("/openapi.json").json())
+    operations = sum(len(item) for item in description["paths"].values())
+    await expect(page.locator(".opblock")).to_have_count(operations)
+    await shoot(page, "docs")
+    await page.locator(".opblock-summary", has_text="/livez").click()
+    await page.get_by_role("button", name="Try it out").click()
+    await page.get_by_role("button", name="Execute").click()
+    status = page.locator(".live-responses-table .response .response-col_status")
+    await expect(status).to_contain_text("200")
+    await shoot(page, "docs-tried")
+    assert said == []
