@@ -12,7 +12,9 @@ from kefu.settings import GeneratorSettings, ServerSettings, load_settings
 
 
 def test_flags_beat_environment_beats_file_beats_defaults(monkeypatch: pytest.MonkeyPatch):
-    Path("kefu.toml").write_text("[server]\nport = 1\nhost = '::1'\n[conversation]\ncontext_rounds = 3\n")
+    Path("kefu.toml").write_text(
+        "[server]\nport = 1\nhost = '::1'\n[conversation]\ncontext_rounds = 3\n"
+    )
     monkeypatch.setenv("KEFU_SERVER__PORT", "2")
     assert load_settings().server.port == 2
     settings = load_settings({"server": {"port": 3, "host": None}})

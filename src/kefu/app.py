@@ -20,7 +20,7 @@ from kefu.http.access import Access
 from kefu.http.auth import ApiKeys
 from kefu.http.guards import BodyLimit, HostGuard, OpenRequests, OriginGuard, RequestHeaders
 from kefu.http.health import Health
-from kefu.http.problems import install_problem_handlers
+from kefu.http.problems import describe_problems, install_problem_handlers
 from kefu.inference.embedded import Models, open_models
 from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.knowledge import endpoints as knowledge_endpoints
@@ -103,6 +103,7 @@ def create_app(
     ):
         app.include_router(module.router)
     install_problem_handlers(app)
+    describe_problems(app)
     _add_guards(app, settings)
     return app
 

@@ -67,9 +67,7 @@ def test_one_failing_write_fails_alone(settings):
 
 async def test_a_cancelled_write_that_waits_is_not_done(database: Database):
     running, hold = threading.Event(), threading.Event()
-    first = asyncio.create_task(
-        database.write_async(lambda c: running.set() or hold.wait(10))
-    )
+    first = asyncio.create_task(database.write_async(lambda c: running.set() or hold.wait(10)))
     assert await asyncio.to_thread(running.wait, 10)
     waiting = asyncio.create_task(database.write_async(add(database, "gone")))
     await asyncio.sleep(0)

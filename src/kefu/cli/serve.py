@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 import filelock
 import typer
 import uvicorn
+from fastapi import FastAPI
 from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
@@ -52,20 +55,35 @@ def serve(
         pull_configured(settings)
         created = _create_missing_keys(settings)
         app = create_app(settings, demo=demo)
-        server = DeskServer(settings, app, created)
-        server.run(sockets=[listening])
-    if not server.started:
-        sys.exit(1)
+        server = DeskServer(settings, app)
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(_serve(server, app, listening, created))
+
+
+async def _serve(
+    server: DeskServer, app: FastAPI, listening: socket.socket, created: dict[Role, str]
+) -> None:
+    """Open the desk, announce it, answer until told to stop, close it.
+
+    The desk is opened here and not by uvicorn, which would print a traceback for a wrong setting.
+    """
+    async with app.router.lifespan_context(app):
+        listening.listen()
+        _announce(listening, server.settings, created, app)
+        # uvicorn repeats the signal that stopped it; being told to stop is no failure.
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(stop, lambda *_: None)
+        await server.serve(sockets=[listening])
 
 
 class DeskServer(uvicorn.Server):
     """uvicorn, except that open turns end before connections are waited for.
 
-    uvicorn drains connections first and shuts the application down last, so a stream that waits
-    for its turn would hold up the stop until the time-out.
+    uvicorn drains connections first, so a stream that waits for its turn would hold up the stop
+    until the time-out.
     """
 
-    def __init__(self, settings: Settings, app: Any, created_keys: dict[Role, str]) -> None:
+    def __init__(self, settings: Settings, app: FastAPI) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -73,23 +91,15 @@ class DeskServer(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 ws="none",
-                lifespan="on",
+                lifespan="off",
                 timeout_graceful_shutdown=round(settings.server.shutdown_seconds) + 2,
             )
         )
-        self._settings = settings
+        self.settings = settings
         self._app = app
-        self._created_keys = created_keys
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and sockets:
-            _announce(sockets[0], self._settings, self._created_keys, self._app)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        services = getattr(self._app.state, "services", None)
-        if services is not None:
-            await services.desk.close(self._settings.server.shutdown_seconds)
+        await self._app.state.services.desk.close(self.settings.server.shutdown_seconds)
         await super().shutdown(sockets)
 
 
@@ -144,10 +154,7 @@ def _create_missing_keys(settings: Settings) -> dict[Role, str]:
 
 
 def _announce(
-    listening: socket.socket,
-    settings: Settings,
-    created: dict[Role, str],
-    app: Any,
+    listening: socket.socket, settings: Settings, created: dict[Role, str], app: FastAPI
 ) -> None:
     host, port = listening.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

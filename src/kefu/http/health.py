@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from kefu.errors import KefuError
@@ -71,7 +72,7 @@ async def readyz(response: Response, health: Annotated[Health, Depends(health_of
     return {"status": "ok" if ready else "unavailable", "parts": parts}
 
 
-@router.get("/metrics", dependencies=[CustomerAccess])
+@router.get("/metrics", dependencies=[CustomerAccess], response_class=PlainTextResponse)
 async def metrics(found: Annotated[Metrics, Depends(metrics_of)]) -> Response:
     """For Prometheus."""
     return Response(generate_latest(found.registry), media_type=CONTENT_TYPE_LATEST)

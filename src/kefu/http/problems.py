@@ -17,6 +17,38 @@ from kefu.errors import InvalidFile, InvalidInput, KefuError
 log = structlog.get_logger("kefu.http")
 
 PROBLEM_JSON = "application/problem+json"
+PROBLEM_SCHEMA = {
+    "title": "Problem",
+    "description": "RFC 9457, with a stable `code` for programs.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "retry_after": {"type": "integer", "description": "Seconds."},
+        "errors": {"type": "array", "items": {"type": "object"}},
+    },
+}
+OPENAI_ERROR_SCHEMA = {
+    "title": "OpenAIError",
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": "string"},
+            },
+        }
+    },
+}
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -24,6 +56,35 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(Exception, _on_unknown_error)
+
+
+def describe_problems(app: FastAPI) -> None:
+    """Say in /openapi.json what errors look like. FastAPI declares only its own 422, and wrongly."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = plain()
+            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+            schemas.update(Problem=PROBLEM_SCHEMA, OpenAIError=OPENAI_ERROR_SCHEMA)
+            for path, operations in schema["paths"].items():
+                for operation in operations.values():
+                    operation["responses"].pop("422", None)
+                    operation["responses"]["default"] = _declared(path)
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+def _declared(path: str) -> dict[str, Any]:
+    name, media_type = (
+        ("OpenAIError", "application/json")
+        if path.startswith("/v1/")
+        else ("Problem", PROBLEM_JSON)
+    )
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    return {"description": "What went wrong.", "content": {media_type: {"schema": schema}}}
 
 
 def problem_of(error: KefuError) -> dict[str, Any]:

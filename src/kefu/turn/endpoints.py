@@ -82,6 +82,7 @@ class HistoryTurn(BaseModel):
     question: str
     reply: str
     source: str
+    confidence: float
     citations: list[CitationBody]
     created_at: int = Field(description="Milliseconds since 1970, UTC.")
 
@@ -153,6 +154,7 @@ async def history(
                 "question": turn.question,
                 "reply": turn.reply,
                 "source": turn.source,
+                "confidence": turn.confidence,
                 "citations": [_citation(citation) for citation in turn.citations],
                 "created_at": turn.created_at_ms,
             }

@@ -216,14 +216,16 @@ MIN_ANSWER_TOKENS = 256
 
 def longest_prompt_tokens(settings: Settings, style: Literal["completion", "chat"]) -> int:
     """An upper estimate of any prompt that `PromptWriter` writes with these settings."""
-    opening = max(estimate_tokens(_all_text(prompt)) for prompt in PromptWriter(style).openings())
+    opening = max(prompt_tokens(prompt) for prompt in PromptWriter(style).openings())
     talk = settings.conversation
     rounds = talk.context_tokens + ROUND_FRAME_TOKENS * talk.context_rounds
     return opening + MAX_QUESTION_TOKENS + MAX_PASSAGES_TOKENS + rounds + FRAME_TOKENS
 
 
-def _all_text(prompt: Prompt) -> str:
-    return prompt.text or "".join(message["content"] for message in prompt.messages)
+def prompt_tokens(prompt: Prompt) -> int:
+    """An upper estimate."""
+    texts = [message["content"] for message in prompt.messages]
+    return estimate_tokens(prompt.text or "".join(texts))
 
 
 def _completion(

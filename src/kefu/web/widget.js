@@ -81,7 +81,7 @@
       failBroken: '服务出错，请稍后重试',
       failOld: '这条消息之前没有发出',
       source: {
-        canned: '预设回复', faq: '常见问题', cache: '缓存', model: 'AI 生成',
+        canned: '预设回复', faq: '常见问题', related: '相近问答', cache: '缓存', model: 'AI 生成',
         handoff: '转人工', blocked: '已拦截', held: '待审核',
       },
       citations: (n) => `参考资料（${n}）`,
@@ -125,7 +125,7 @@
       failBroken: 'Something went wrong on our side; please try again',
       failOld: 'This message was not sent before',
       source: {
-        canned: 'Canned', faq: 'FAQ', cache: 'Cached', model: 'AI-generated',
+        canned: 'Canned', faq: 'FAQ', related: 'Related FAQ', cache: 'Cached', model: 'AI-generated',
         handoff: 'Person', blocked: 'Blocked', held: 'In review',
       },
       citations: (n) => `Sources (${n})`,
@@ -248,6 +248,7 @@
   .badge[data-source="faq"] { background: var(--good-bg); color: var(--good); }
   .badge[data-source="model"] { background: var(--ai-bg); color: var(--ai); }
   .badge[data-source="handoff"] { background: var(--info-bg); color: var(--info); }
+  .badge[data-source="related"] { background: var(--warn-bg); color: var(--warn); }
   .badge[data-source="held"] { background: var(--warn-bg); color: var(--warn); }
   .badge[data-source="blocked"] { background: var(--bad-bg); color: var(--bad); }
   details { margin-top: 6px; font-size: .86em; }
@@ -897,8 +898,12 @@
     if (element.textContent !== text) element.textContent = text;
   }
 
-  function badgeView({ source }, words) {
-    return h('span', { class: 'badge', 'data-source': source }, words.source[source] ?? String(source));
+  const RELATED = 0.5; // a quotation has at most this confidence (turn/pipeline.py)
+
+  function badgeView({ source, confidence }, words) {
+    // An entry that is quoted without being sure of it is not the answer from the FAQ.
+    const kind = source === 'faq' && confidence <= RELATED ? 'related' : source;
+    return h('span', { class: 'badge', 'data-source': kind }, words.source[kind] ?? String(kind));
   }
 
   /** The time of day, with the date where it is not today. */

@@ -128,6 +128,8 @@ class LlamaProcess:
             except GeneratorUnavailable as error:
                 self._failure = error
                 log.error("llama_start_failed", failures=failures, error=str(error))
+            except Exception:  # whatever it was: without a supervisor nothing is written again
+                log.exception("llama_start_crashed", failures=failures)
         return failures
 
     def _not_ready(self, seconds: float) -> GeneratorUnavailable:

@@ -86,7 +86,8 @@ class LlamaRun:
         """Hand over the configuration and read the address. A child that ends leaves none."""
         assert self._process.stdin
         assert self._process.stdout
-        with suppress(ConnectionError):  # it ended before it read; the log says why
+        # It ended before it read; the log says why. uvloop says so with a RuntimeError.
+        with suppress(ConnectionError, RuntimeError):
             self._process.stdin.write(config.line())
             await self._process.stdin.drain()
         line = await self._process.stdout.readline()
