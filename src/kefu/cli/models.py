@@ -169,7 +169,7 @@ def _progress_of(as_json: bool) -> AbstractContextManager[Progress]:
 def shown_progress(console: Console | None = None) -> Iterator[Progress]:
     """Progress for a person on stderr: bars on a terminal, a line now and then elsewhere."""
     console = console or Console(stderr=True)
-    if not console.is_terminal:
+    if not console.is_terminal or console.is_dumb_terminal:
         yield Lines(console)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())

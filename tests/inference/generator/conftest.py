@@ -1,6 +1,5 @@
 import asyncio
 import json
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -54,13 +53,10 @@ def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_gguf() -> Path:
-    if named := os.environ.get("KEFU_TEST_GGUF"):
-        return Path(named)
-    data_dir = os.environ.get("KEFU_TEST_DATA_DIR")
-    found = sorted(Path(data_dir or ".").glob(f"models/{REAL_MODEL}/*.gguf")) if data_dir else []
+def real_gguf(models_dir: Path) -> Path:
+    found = sorted((models_dir / REAL_MODEL).glob("*.gguf"))
     if not found:
-        pytest.fail("No model: set KEFU_TEST_DATA_DIR (make test fetches it) or KEFU_TEST_GGUF.")
+        pytest.fail(f"No model in {models_dir}: `make test` fetches it, or `kefu models pull`.")
     return found[0]
 
 

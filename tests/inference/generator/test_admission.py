@@ -317,7 +317,8 @@ async def _play(places, max_waiting, steps):
     expected = (list, Overloaded, GeneratorUnavailable, asyncio.CancelledError)
     assert all(isinstance(end, expected) for end in ended)
     order = [int(name.removeprefix("bad")) for name in fake.started]
-    assert order == sorted(order)
+    # Two that get places in the same tick may begin in either order; nobody is passed by more.
+    assert all(abs(order.index(n) - place) < places for place, n in enumerate(sorted(order)))
     assert fake.most_running <= places
     assert (admission.running, admission.waiting, fake.running) == (0, 0, 0)
     assert gauges(metrics) == (0, 0)

@@ -84,7 +84,8 @@ def test_lines_come_now_and_then() -> None:
 
 def test_terminal_gets_a_bar() -> None:
     out = StringIO()
-    with shown_progress(Console(file=out, force_terminal=True, width=120)) as progress:
+    console = Console(file=out, force_terminal=True, width=120, _environ={"TERM": "xterm"})
+    with shown_progress(console) as progress:
         progress.advance("model.bin", 1_000_000, 3_000_000)
         progress.advance("other.bin", 1, 0)
         progress.step("done")
