@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from kefu import __version__
 from tests.e2e.conftest import NewDesk
 from tests.e2e.desk_process import KEFU, DeskProcess, kefu_environment, run_kefu, wait_until
 
@@ -197,3 +198,8 @@ def test_keys_are_made_listed_and_revoked_while_the_desk_runs(shop: DeskProcess)
     assert (again.returncode, newest["id"] in again.stderr) == (1, True)
     wrong = run_kefu("--data-dir", shop.data_dir, "keys", "create", "--role", "king")
     assert wrong.returncode == 2
+
+
+def test_the_version_is_told():
+    said = run_kefu("--version")
+    assert (said.returncode, said.stdout) == (0, f"kefu {__version__}\n")

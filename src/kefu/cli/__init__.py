@@ -34,6 +34,12 @@ app.add_typer(conversations.app, name="conversations")
 app.add_typer(keys.app, name="keys")
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"kefu {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     ctx: typer.Context,
@@ -47,13 +53,13 @@ def options(
         str | None, typer.Option(help="debug, info, warning or error.", show_default=False)
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
     ] = False,
 ) -> None:
     """Options that every command takes, given before the command."""
-    if version:
-        typer.echo(f"kefu {__version__}")
-        raise typer.Exit
     flags = {"data_dir": data_dir and data_dir.absolute(), "log": {"level": log_level}}
     ctx.obj = load_settings(flags, config)
     # A command's own output is what its user reads; `serve` sets the operator's level.
