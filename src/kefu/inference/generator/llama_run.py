@@ -164,7 +164,10 @@ def _explain(run: LlamaRun, model_path: Path) -> str:
         return "the file is not a GGUF model. Fetch it again with `kefu models pull`."
     if run.log.says("no module named"):
         return "xllamacpp is not installed, or not for this system. Install kefu again."
-    if run.log.says("not within the file bounds", "failed to load model from"):
+    # llama.cpp logs from a thread of its own, and its last lines may be lost with the process: the
+    # version in the file is looked at too.
+    signs = ("gguf_init_from", "not within the file bounds", "failed to load model from")
+    if run.log.says(*signs) or not _has_version(model_path):
         return "the file is damaged or incomplete. Fetch it again with `kefu models pull`."
     if run.log.says("unknown model architecture", "unknown pre-tokenizer"):
         return "this version of llama.cpp does not know that kind of model. Take another one."
@@ -176,6 +179,12 @@ def _explain(run: LlamaRun, model_path: Path) -> str:
             "smaller model, or lower generator.n_parallel or generator.chat_context_tokens."
         )
     return f"it ended with status {run.returncode}."
+
+
+def _has_version(path: Path) -> bool:
+    """Whether the four bytes after the magic are a version: a small number, little-endian."""
+    with path.open("rb") as file:
+        return 0 < int.from_bytes(file.read(8)[4:], "little") < 100
 
 
 def _is_gguf(path: Path) -> bool:
