@@ -101,7 +101,7 @@ class Desk:
             return await self._answer_in_time(turn)
         except _REFUSED:
             raise
-        except Exception as error:
+        except Exception as error:  # whatever failed, the customer's words are kept
             await self._keep_unanswered(turn.message, "failed", getattr(error, "code", "internal"))
             raise
         except asyncio.CancelledError:

@@ -133,7 +133,7 @@ async def chat_events(turn: LiveTurn) -> AsyncIterator[str]:
         yield event("done", reply.as_json())
     except KefuError as error:
         yield event("error", problem_of(error))
-    except Exception:
+    except Exception:  # the response has begun: only an event can say so
         log.exception("turn_crashed", turn_id=turn.message.turn_id)
         yield event("error", unknown_problem())
 

@@ -196,6 +196,6 @@ async def _chunks(turn: LiveTurn, model: str, include_usage: bool) -> AsyncItera
         yield DONE
     except KefuError as error:
         yield data_only(openai_error(problem_of(error)))
-    except Exception:
+    except Exception:  # the response has begun: only an event can say so
         log.exception("turn_crashed", turn_id=turn.message.turn_id)
         yield data_only(openai_error(unknown_problem()))

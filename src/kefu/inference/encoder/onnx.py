@@ -61,7 +61,7 @@ class OnnxEncoder:
     def _run(self, texts: list[str]) -> Vectors:
         try:
             raw = self._session.run(None, {self._input: np.array(texts, dtype=object)})[0]
-        except Exception as error:
+        except Exception as error:  # ONNX Runtime's errors share no base class
             raise ModelError(f"The sentence encoder failed on {len(texts)} texts.") from error
         norms = np.linalg.norm(raw, axis=1, keepdims=True)
         return np.asarray(raw / np.maximum(norms, _SMALLEST_NORM), np.float32)
@@ -79,7 +79,7 @@ def _open_session(path: Path, threads: int) -> Any:
     options.log_severity_level = 4
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
+    except Exception as error:  # as above
         raise ModelCorrupt(
             f"{path} is not an ONNX sentence encoder that can be loaded: {error}. "
             "Fetch it again with `kefu models pull`."

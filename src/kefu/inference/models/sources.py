@@ -277,7 +277,7 @@ def _from_hub(download: Callable[[Path], str], target: Path) -> None:
     try:
         got = Path(download(folder))
         got.replace(target)
-    except Exception as error:
+    except Exception as error:  # each hub's library has errors of its own
         first_line = next(iter(str(error).strip().splitlines()), "")
         raise SourceFailed(f"{type(error).__name__}: {first_line}") from error
     shutil.rmtree(folder, ignore_errors=True)
