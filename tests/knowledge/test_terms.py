@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kefu.knowledge.language import detect
 from kefu.knowledge.terms import exact_key, lexical_terms, stem
+from kefu.language import detect
 
 
 @pytest.mark.parametrize(

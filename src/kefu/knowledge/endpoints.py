@@ -12,9 +12,9 @@ from kefu.http.access import AdminAccess, AdminScheme
 from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.knowledge.importing import read_entries
 from kefu.knowledge.index import Match
-from kefu.knowledge.language import detect
 from kefu.knowledge.match import Passages
 from kefu.knowledge.service import Knowledge
+from kefu.language import detect
 
 router = APIRouter(
     prefix="/api/knowledge", tags=["knowledge"], dependencies=[AdminAccess, AdminScheme]

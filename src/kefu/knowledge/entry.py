@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kefu.knowledge.language import detect
+from kefu.language import detect
 
 MAX_ID = 128
 MAX_QUESTION = 500

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from kefu.errors import InvalidFile
 from kefu.knowledge.index import Match
-from kefu.knowledge.language import Language, detect
 from kefu.knowledge.match import Sure
-from kefu.knowledge.rows import Cell, read_table
 from kefu.knowledge.service import Encoder, Knowledge
+from kefu.language import Language, detect
+from kefu.tables import Cell, read_table
 
 _RANKS = 50
 

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from itertools import pairwise
 
-from kefu.knowledge.language import CJK
+from kefu.language import CJK
 
 # Bigrams carry the meaning of Chinese wording; single characters only help where a word is cut
 # differently (退货 / 退个货), so they count for little.

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kefu.knowledge.entry import Entry
-from kefu.knowledge.language import CJK
 from kefu.knowledge.rules import (
     AXES,
     CHINESE_FILLERS,
@@ -25,6 +24,7 @@ from kefu.knowledge.rules import (
     SYNONYMS,
 )
 from kefu.knowledge.terms import fold, stem, without_apostrophes
+from kefu.language import CJK
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
 _CHINESE_NUMBER = re.compile(r"[一二两三四五六七八九十]+(?=[天个日号件次月年元块级折期小周星])")

@@ -16,7 +16,6 @@ from functools import cached_property, lru_cache
 from itertools import pairwise
 
 from kefu.knowledge.entry import Entry
-from kefu.knowledge.language import CJK
 from kefu.knowledge.rules import (
     CHINESE_FILLERS,
     ENGLISH_FILLERS,
@@ -25,6 +24,7 @@ from kefu.knowledge.rules import (
     SYNONYMS,
 )
 from kefu.knowledge.terms import fold, stem, without_apostrophes
+from kefu.language import CJK
 from kefu.turn.quantities import WEB_ADDRESS, Quantity, find_quantities, without_quantities
 
 

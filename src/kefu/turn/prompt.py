@@ -15,8 +15,8 @@ from typing import Literal
 from kefu.errors import SettingsError
 from kefu.inference.generator.protocol import Prompt
 from kefu.knowledge.index import Match
-from kefu.knowledge.language import Language
 from kefu.knowledge.verifier import find_disagreement, share_of_new_words
+from kefu.language import Language
 from kefu.settings import Settings
 from kefu.turn.reply import Round
 from kefu.turn.tokens import cut_to_tokens, estimate_tokens

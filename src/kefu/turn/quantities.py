@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kefu.knowledge.language import CJK
+from kefu.language import CJK
 
 WEB_ADDRESS = re.compile(
     rf"https?://[^\s{CJK}，。；、）)”\"']+|[\w.+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+|"

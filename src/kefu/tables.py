@@ -21,7 +21,7 @@ _DELIMITERS = (",", ";", "\t", "|", "，")
 _NOT_TEXT = (
     (b"PK\x03\x04", "is an Excel workbook or a zip archive. Save the sheet as CSV (UTF-8)."),
     (b"\xd0\xcf\x11\xe0", "is an old Excel workbook. Save the sheet as CSV (UTF-8)."),
-    (b"%PDF", "is a PDF. Put questions and answers into a CSV file."),
+    (b"%PDF", "is a PDF. Put its texts into a CSV file."),
     (b"\x1f\x8b", "is compressed with gzip. Unpack it first."),
 )
 
@@ -57,15 +57,21 @@ def read_table(
     that cannot be read are among `problems`. Raises `InvalidFile` where there is no table at all.
     """
     name = name or (str(source) if isinstance(source, Path) else "The file")
-    text = _decode(_bytes_of(source, name), name, note)
-    if not text.strip():
-        raise InvalidFile(f"{name} is empty.")
+    text = read_text(source, name, note)
     if text.lstrip().startswith("["):
         raise InvalidFile(f"{name} is a JSON array. Write one object a line (JSON lines).")
     is_json = name.lower().endswith((".jsonl", ".ndjson")) or text.lstrip().startswith("{")
     table = _read_json(text, name, aliases) if is_json else _read_csv(text, name, required, aliases)
     _check_table(table, required)
     return table
+
+
+def read_text(source: Path | bytes, name: str, note: Callable[[str], None]) -> str:
+    """The text of a file, UTF-8 or GB18030. Raises `InvalidFile` where it is none, or empty."""
+    text = _decode(_bytes_of(source, name), name, note)
+    if not text.strip():
+        raise InvalidFile(f"{name} is empty.")
+    return text
 
 
 def _bytes_of(source: Path | bytes, name: str) -> bytes:
@@ -93,7 +99,7 @@ def _decode(data: bytes, name: str, note: Callable[[str], None]) -> str:
     # GB18030 takes nearly any bytes for text, so see whether what came out is one.
     if sum(ord(character) < 32 and character not in "\t\r\n" for character in text[:4096]) > 8:
         raise InvalidFile(f"{name} is not a text file.")
-    note(f"{name} is not UTF-8 and was read as GB18030. Check a few answers.")
+    note(f"{name} is not UTF-8 and was read as GB18030. Check a few rows.")
     return text
 
 
@@ -108,7 +114,7 @@ def _decode_as(encoding: str, data: bytes, name: str) -> str:
 
 def _check_table(table: Table, required: Sequence[str]) -> None:
     missing = [column for column in required if column not in table.columns]
-    if missing and not table.problems:
+    if missing and (table.rows or not table.problems):
         raise InvalidFile(
             f"{table.name} has no column {' and no column '.join(missing)}.",
             tuple(RowProblem(1, column, "column is missing") for column in missing),
