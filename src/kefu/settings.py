@@ -126,6 +126,16 @@ class KnowledgeSettings(Section):
     max_passages: int = Field(3, ge=1, le=10, description="Passages given to the generator.")
 
 
+class IntentSettings(Section):
+    # Chosen on the sample shop's labelled questions: docs/intents.md.
+    action_score: float = Field(
+        0.8, ge=0, le=1, description="Probability of an intent from which its action is taken."
+    )
+    unsure_score: float = Field(
+        0.5, ge=0, le=1, description="Below it `kefu intent suggest` counts a message as unknown."
+    )
+
+
 class RepliesSettings(Section):
     handoff_zh: str = Field(
         "抱歉，这个问题我没有找到可靠的答案，不想误导您。我已经把它记下来，会有同事来回复您。",
@@ -177,6 +187,7 @@ class Settings(BaseSettings):
     generator: GeneratorSettings = GeneratorSettings()
     conversation: ConversationSettings = ConversationSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    intents: IntentSettings = IntentSettings()
     replies: RepliesSettings = RepliesSettings()
     log: LogSettings = LogSettings()
 
@@ -187,6 +198,10 @@ class Settings(BaseSettings):
     @property
     def models_dir(self) -> Path:
         return self.data_dir / "models"
+
+    @property
+    def intents_dir(self) -> Path:
+        return self.data_dir / "intents"
 
     @classmethod
     def settings_customise_sources(

@@ -59,6 +59,9 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.intents = Counter(
+            "kefu_intents", "Messages by intent.", ["label"], registry=self.registry
+        )
         self.ungrounded_replies = Counter(
             "kefu_ungrounded_replies",
             "Generated replies cut or replaced because the passages do not say that.",

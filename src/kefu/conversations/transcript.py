@@ -70,6 +70,9 @@ class Transcript(Protocol):
     async def last_turns(self, uid: str, limit: int) -> list[Turn]:
         """The newest turns of a customer, oldest first, unanswered ones included."""
 
+    async def latest(self, limit: int) -> list[Turn]:
+        """The newest turns of all customers, newest first."""
+
     async def conversations(
         self, limit: int, before_ms: int | None = None, waiting_only: bool = False
     ) -> list[ConversationSummary]:

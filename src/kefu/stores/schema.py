@@ -72,6 +72,17 @@ entry_vectors = Table(
     Column("vectors", LargeBinary, nullable=False),
 )
 
+intent_actions = Table(
+    "intent_actions",
+    metadata,
+    Column("label", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("reply_zh", Text, nullable=False),
+    Column("reply_en", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+)
+
 # Counters that rise with every change, so that another process notices it.
 versions = Table(
     "versions",

@@ -48,6 +48,11 @@ class SqliteTranscript:
         rows = await self._database.read_async(lambda c: c.execute(query).all())
         return [_turn(row) for row in reversed(rows)]
 
+    async def latest(self, limit: int) -> list[Turn]:
+        query = select(*_COLUMNS).order_by(turns.c.seq.desc()).limit(limit)
+        rows = await self._database.read_async(lambda c: c.execute(query).all())
+        return [_turn(row) for row in rows]
+
     async def conversations(
         self, limit: int, before_ms: int | None = None, waiting_only: bool = False
     ) -> list[ConversationSummary]:

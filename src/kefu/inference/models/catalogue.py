@@ -22,7 +22,7 @@ from kefu.errors import ModelMissing, SettingsError
 from kefu.inference.models.sources import Source, SourceSyntaxError, parse_source
 
 Prompt = Literal["auto", "completion", "chat"]
-Task = Literal["encoder", "generator"]
+Task = Literal["encoder", "generator", "bert"]
 _Strict = ConfigDict(extra="forbid")
 
 

@@ -60,6 +60,20 @@ def resolve_encoder(settings: Settings) -> InstalledModel:
     return get_installed(settings, model.name)
 
 
+def resolve_bert(settings: Settings, chosen: str) -> Path:
+    """A Hugging Face folder: the path of one, or a catalogue name. Raises as `resolve_generator`."""
+    path = Path(chosen).expanduser()
+    if path.is_dir():
+        return path.resolve()
+    model = load_catalogue(settings.data_dir).find(chosen)
+    if model is None:
+        raise ModelMissing(
+            f"There is no folder {chosen!r}, and no such name in `kefu models list`."
+        )
+    _check_task(model, "bert")
+    return get_installed(settings, model.name).path.parent
+
+
 def required_models(settings: Settings) -> tuple[str, ...]:
     """Catalogue names that the settings ask for: what `kefu models pull` and a start fetch."""
     generator = settings.generator.model
