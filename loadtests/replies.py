@@ -27,14 +27,16 @@ from pathlib import Path
 
 from kefu.inference.embedded import open_models
 from kefu.inference.encoder.batcher import BatchedEncoder
+from kefu.intent.service import open_intents
 from kefu.knowledge.entry import Entry
-from kefu.knowledge.language import detect
 from kefu.knowledge.match import Passages
 from kefu.knowledge.sample_shop import sample_entries
 from kefu.knowledge.service import open_knowledge
 from kefu.knowledge.terms import fold, lexical_terms
+from kefu.language import detect
 from kefu.settings import LogSettings, load_settings
 from kefu.stores.sqlite import open_database
+from kefu.stores.sqlite_intents import SqliteActions
 from kefu.stores.sqlite_knowledge import SqliteKnowledge
 from kefu.stores.sqlite_transcript import SqliteTranscript
 from kefu.telemetry import Metrics, configure_logging
@@ -217,9 +219,15 @@ async def open_bench(data_dir: Path, unguarded: bool) -> AsyncGenerator[Bench]:
         encoder = await stack.enter_async_context(BatchedEncoder(models.encoder, 8, 64, metrics))
         knowledge = await open_knowledge(SqliteKnowledge(database), encoder, settings.knowledge)
         await knowledge.import_entries(sample_entries())
+        # Untrained: what is measured here is what the knowledge and the generator do alone.
+        intents = await open_intents(
+            own / "intents", SqliteActions(database), encoder.id, settings.intents, metrics
+        )
+        stack.callback(intents.close)
         contexts = Contexts(SqliteTranscript(database), settings.conversation)
         pipeline = Pipeline(
             encoder=encoder,
+            intents=intents,
             knowledge=knowledge,
             generator=models.generator,
             contexts=contexts,

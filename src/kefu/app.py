@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from threadpoolctl import threadpool_limits
 
 from kefu import __version__
 from kefu.conversations import endpoints as conversation_endpoints
@@ -23,15 +24,19 @@ from kefu.http.health import Health
 from kefu.http.problems import describe_problems, install_problem_handlers
 from kefu.inference.embedded import Models, open_models
 from kefu.inference.encoder.batcher import BatchedEncoder
+from kefu.intent import endpoints as intent_endpoints
+from kefu.intent.sample_shop import teach_sample
+from kefu.intent.service import Intents, open_intents
 from kefu.knowledge import endpoints as knowledge_endpoints
-from kefu.knowledge.rows import MAX_BYTES
 from kefu.knowledge.sample_shop import sample_entries
 from kefu.knowledge.service import Knowledge, open_knowledge
 from kefu.settings import Settings
 from kefu.stores.sqlite import Database, open_database
+from kefu.stores.sqlite_intents import SqliteActions
 from kefu.stores.sqlite_keys import SqliteKeys
 from kefu.stores.sqlite_knowledge import SqliteKnowledge
 from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.tables import MAX_BYTES
 from kefu.telemetry import Metrics
 from kefu.turn import endpoints as turn_endpoints
 from kefu.turn import openai as openai_endpoints
@@ -59,6 +64,7 @@ class Services:
     database: Database
     keys: ApiKeys
     encoder: BatchedEncoder
+    intents: Intents
     knowledge: Knowledge
     models: Models
     desk: Desk
@@ -98,6 +104,7 @@ def create_app(
         openai_endpoints,
         conversation_endpoints,
         knowledge_endpoints,
+        intent_endpoints,
         health,
         web_endpoints,
     ):
@@ -115,6 +122,9 @@ async def _open_services(
     open_models: OpenModels,
     demo: bool,
 ) -> Services:
+    # The products of a message take a third of a millisecond on one core. Spread over cores that
+    # llama.cpp keeps busy they take 20, all the while holding the event loop.
+    stack.enter_context(threadpool_limits(1, user_api="blas"))
     database = stack.enter_context(open_database(settings.database_path, metrics))
     transcript = SqliteTranscript(database)
     keys = ApiKeys(SqliteKeys(database))
@@ -129,12 +139,19 @@ async def _open_services(
     if demo and not knowledge.entries:
         await knowledge.import_entries(sample_entries())
     metrics.knowledge_entries.set_function(lambda: len(knowledge.entries))
+    intents = await open_intents(
+        settings.intents_dir, SqliteActions(database), encoder.id, settings.intents, metrics
+    )
+    stack.callback(intents.close)
+    if demo and intents.version is None:
+        await teach_sample(intents, models.encoder)
     contexts = Contexts(transcript, settings.conversation)
     prompts = PromptWriter(models.prompt_style)
     if models.warm is not None:
         await models.warm(prompts.openings())
     pipeline = Pipeline(
         encoder=encoder,
+        intents=intents,
         knowledge=knowledge,
         generator=models.generator,
         contexts=contexts,
@@ -146,17 +163,18 @@ async def _open_services(
     desk = Desk(pipeline, contexts, transcript, settings.conversation, metrics)
     stack.push_async_callback(desk.close, settings.server.shutdown_seconds)
     _keep_running(stack, sweep_for_ever(transcript, settings.conversation.retention_days))
-    _keep_running(stack, _watch(knowledge, keys))
+    _keep_running(stack, _watch(knowledge, intents, keys))
     turn = TurnServices(desk, contexts, transcript, settings.server.heartbeat_seconds, "kefu")
-    return Services(database, keys, encoder, knowledge, models, desk, turn)
+    return Services(database, keys, encoder, intents, knowledge, models, desk, turn)
 
 
-async def _watch(knowledge: Knowledge, keys: ApiKeys) -> None:
+async def _watch(knowledge: Knowledge, intents: Intents, keys: ApiKeys) -> None:
     """Take over what other processes change: knowledge and keys."""
     while True:
         await asyncio.sleep(WATCH_EVERY_SECONDS)
         try:
             await knowledge.refresh()
+            await intents.refresh()
             await asyncio.to_thread(keys.reload)
         except KefuError as error:
             log.warning("refresh_failed", reason=str(error))

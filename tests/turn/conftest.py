@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import pytest
 
 from kefu.inference.encoder.batcher import BatchedEncoder
+from kefu.intent.service import Intents, open_intents
 from kefu.knowledge.entry import Entry
-from kefu.knowledge.service import open_knowledge
+from kefu.knowledge.service import Knowledge, open_knowledge
 from kefu.settings import ConversationSettings, Settings
 from kefu.stores.sqlite import Database
+from kefu.stores.sqlite_intents import SqliteActions
 from kefu.stores.sqlite_knowledge import SqliteKnowledge
 from kefu.stores.sqlite_transcript import SqliteTranscript
 from kefu.telemetry import Metrics
@@ -33,6 +35,8 @@ class Bench:
     desk: Desk
     transcript: SqliteTranscript
     contexts: Contexts
+    intents: Intents
+    knowledge: Knowledge
     metrics: Metrics
 
 
@@ -47,6 +51,9 @@ async def open_bench(
     async with BatchedEncoder(HashingEncoder(), 8, 64, metrics) as encoder:
         knowledge = await open_knowledge(SqliteKnowledge(database), encoder, settings.knowledge)
         await knowledge.import_entries(ENTRIES)
+        intents = await open_intents(
+            settings.intents_dir, SqliteActions(database), encoder.id, settings.intents, metrics
+        )
         opened: list[Desk] = []
 
         def open_one(conversation: ConversationSettings) -> Bench:
@@ -54,6 +61,7 @@ async def open_bench(
             contexts = Contexts(transcript, conversation)
             pipeline = Pipeline(
                 encoder=encoder,
+                intents=intents,
                 knowledge=knowledge,
                 generator=generator,
                 contexts=contexts,
@@ -64,11 +72,12 @@ async def open_bench(
             )
             desk = Desk(pipeline, contexts, transcript, conversation, metrics)
             opened.append(desk)
-            return Bench(desk, transcript, contexts, metrics)
+            return Bench(desk, transcript, contexts, intents, knowledge, metrics)
 
         yield open_one
         for desk in opened:
             await desk.close(5)
+        intents.close()
 
 
 @pytest.fixture

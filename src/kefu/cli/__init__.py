@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from kefu import __version__
-from kefu.cli import chat, conversations, doctor, kb, keys, models, serve
+from kefu.cli import bench, chat, conversations, doctor, intent, kb, keys, models, serve
 from kefu.errors import InvalidFile, InvalidInput, KefuError
 from kefu.settings import load_settings
 from kefu.telemetry import configure_logging
@@ -29,9 +29,11 @@ app.command("serve")(serve.serve)
 app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
 app.add_typer(kb.app, name="kb")
+app.add_typer(intent.app, name="intent")
 app.add_typer(models.app, name="models")
 app.add_typer(conversations.app, name="conversations")
 app.add_typer(keys.app, name="keys")
+app.add_typer(bench.app, name="bench")
 
 
 def _print_version(asked: bool) -> None:

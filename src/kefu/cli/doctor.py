@@ -20,6 +20,8 @@ from kefu.cli.context import settings_of
 from kefu.cli.output import print_json
 from kefu.errors import KefuError
 from kefu.inference.models.resolve import RemoteServer, resolve_encoder, resolve_generator
+from kefu.intent.loading import load
+from kefu.intent.versions import Versions
 from kefu.settings import Settings, usable_cpus
 from kefu.stores.sqlite import open_database, sqlite_module
 
@@ -54,6 +56,7 @@ def doctor(
         "database": _database,
         "encoder": lambda s: ("ok", str(resolve_encoder(s).path)),
         "generator": _generator,
+        "intents": _intents,
     }
     findings = [_look(what, check, settings) for what, check in checks.items()]
     if as_json:
@@ -110,6 +113,15 @@ def _generator(settings: Settings) -> tuple[State, str]:
     found = resolve_generator(settings)
     where = found.url if isinstance(found, RemoteServer) else found.path
     return "ok", f"{where} ({found.prompt} prompts)"
+
+
+def _intents(settings: Settings) -> tuple[State, str]:
+    versions = Versions(settings.intents_dir)
+    current = versions.current()
+    if current is None:
+        return "ok", "no model trained; `kefu intent train` makes one"
+    _, about = load(versions.folder_of(current.version))
+    return "ok", f"{current.version}: {len(about.labels)} intents"
 
 
 def _print(findings: list[Finding]) -> None:

@@ -26,9 +26,9 @@ from kefu.knowledge.entry import Entry
 from kefu.knowledge.evaluate import Evaluation, LabelledQuery, evaluate, read_queries
 from kefu.knowledge.importing import read_entries
 from kefu.knowledge.index import Match
-from kefu.knowledge.language import detect
 from kefu.knowledge.match import Decision, Nothing, Passages, Sure
 from kefu.knowledge.service import ImportReport, Knowledge, open_knowledge
+from kefu.language import detect
 from kefu.settings import Settings
 from kefu.stores.sqlite import open_database
 from kefu.stores.sqlite_knowledge import SqliteKnowledge

@@ -1,7 +1,8 @@
 """One customer message, from the words to the reply: the product on one screen.
 
-    message -> encode (one vector) -> search the knowledge
+    message -> encode (one vector) -> what does the customer want?  search the knowledge
             -> sure:              the vetted answer, word for word      (faq)
+            -> a plain intent that has an action: the shop's own words  (canned, handoff)
             -> something near it: write an answer from the passages     (model)
                not supported by them: quote the nearest as what it is   (faq)
             -> nothing, or the writer does not know: say so, offer a person   (handoff)
@@ -19,12 +20,15 @@ from dataclasses import dataclass, replace
 import structlog
 
 from kefu.conversations.transcript import Citation
-from kefu.inference.encoder.batcher import BatchedEncoder
+from kefu.inference.encoder.batcher import BatchedEncoder, Vector
 from kefu.inference.generator.protocol import Generator, Piece, Prompt, Usage
+from kefu.intent.actions import Action
+from kefu.intent.dataset import OUT_OF_SCOPE
+from kefu.intent.service import Intents
 from kefu.knowledge.index import Match
-from kefu.knowledge.language import Language, detect
 from kefu.knowledge.match import Decision, Nothing, Passages, Sure
 from kefu.knowledge.service import Knowledge
+from kefu.language import Language, detect
 from kefu.settings import RepliesSettings
 from kefu.telemetry import Metrics, StageClock
 from kefu.turn.context import Contexts, Conversation
@@ -34,9 +38,6 @@ from kefu.turn.reply import Intent, Message, Reply, Round
 from kefu.turn.written import Written
 
 log = structlog.get_logger("kefu.turn")
-
-# The label of a message that nothing in the knowledge is near to.
-OUT_OF_SCOPE = "oos"
 
 # Of the quotations of the shop's questions fewer than half are what the customer needed
 # (docs/replies.md). The widget shows a reply of the source faq up to here as "related" only.
@@ -52,6 +53,7 @@ class Pipeline:
     """The steps of a turn. `answer` runs them; nothing here writes to a store."""
 
     encoder: BatchedEncoder
+    intents: Intents
     knowledge: Knowledge
     generator: Generator
     contexts: Contexts
@@ -69,33 +71,48 @@ class Pipeline:
         clock = StageClock(self.metrics)
         language = detect(message.text, self.default_language)
         rounds = self.contexts.fitting(talk.rounds)
-        decision = await self._decide(message.text, rounds, language, clock)
-        match decision:
-            case Sure():
-                draft = _from_faq(decision)
-            case Passages():
-                draft = await self._write(message, rounds, decision, language, emit, clock)
+        with clock("encode"):
+            vector = await self.encoder.encode(message.text)
+        with clock("intent"):
+            prediction = await self.intents.predict(message.text, vector)
+        intent = Intent(prediction.label, prediction.score) if prediction else None
+        action = self.intents.action_for(prediction)
+        match await self._decide(message.text, vector, rounds, language, clock):
+            case Sure() as sure:
+                draft = _from_faq(sure)
+            case _ if action and intent:
+                draft = _from_action(action, intent, language)
+            case Passages() as found:
+                draft = await self._write(message, rounds, found, language, emit, clock)
             case Nothing():
-                draft = self._handoff(Intent(OUT_OF_SCOPE, 1.0), language)
+                draft = self._handoff(_NO_TOPIC, language)
+        if intent:
+            draft = replace(draft, intent=intent)
         if draft.unsent:
             emit(draft.unsent)
         return self._reply(message, talk, draft, clock)
 
     async def _decide(
-        self, text: str, rounds: tuple[Round, ...], language: Language, clock: StageClock
+        self,
+        text: str,
+        vector: Vector,
+        rounds: tuple[Round, ...],
+        language: Language,
+        clock: StageClock,
     ) -> Decision:
-        decision = await self._search(text, language, clock)
+        decision = self._search(text, vector, language, clock)
         if isinstance(decision, Nothing) and rounds:
             # "And for shoes?" says too little alone. With the question before it, passages may be
             # found; a vetted answer is never chosen by words the customer did not just say.
-            decision = await self._search(f"{rounds[-1].question} {text}", language, clock)
+            completed = f"{rounds[-1].question} {text}"
+            with clock("encode"):
+                vector = await self.encoder.encode(completed)
+            decision = self._search(completed, vector, language, clock)
             if isinstance(decision, Sure):
                 return Passages((decision.match,), "it was completed from the question before")
         return decision
 
-    async def _search(self, text: str, language: Language, clock: StageClock) -> Decision:
-        with clock("encode"):
-            vector = await self.encoder.encode(text)
+    def _search(self, text: str, vector: Vector, language: Language, clock: StageClock) -> Decision:
         with clock("search"):
             matches = self.knowledge.search(text, vector, language)
             return self.knowledge.decide(text, matches)
@@ -234,6 +251,16 @@ def _from_faq(sure: Sure) -> Draft:
         citations=(_citation(sure.match),),
         unsent=answer,
     )
+
+
+# Nothing in the knowledge is near to the message.
+_NO_TOPIC = Intent(OUT_OF_SCOPE, 1.0)
+
+
+def _from_action(action: Action, intent: Intent, language: Language) -> Draft:
+    text = action.text(language)
+    source = "handoff" if action.kind == "handoff" else "canned"
+    return Draft(text, source, intent, intent.score, unsent=text)
 
 
 def _intent(match: Match) -> Intent:
