@@ -15,7 +15,6 @@ from threadpoolctl import threadpool_limits
 from kefu import __version__
 from kefu.conversations import endpoints as conversation_endpoints
 from kefu.conversations.retention import sweep_for_ever
-from kefu.errors import KefuError
 from kefu.http import health
 from kefu.http.access import Access
 from kefu.http.auth import ApiKeys
@@ -169,15 +168,19 @@ async def _open_services(
 
 
 async def _watch(knowledge: Knowledge, intents: Intents, keys: ApiKeys) -> None:
-    """Take over what other processes change: knowledge and keys."""
+    """Take over what other processes change: knowledge, intents and keys."""
+    looks: dict[str, Callable[[], Awaitable[object]]] = {
+        "knowledge": knowledge.refresh,
+        "intents": intents.refresh,
+        "keys": lambda: asyncio.to_thread(keys.reload),
+    }
     while True:
         await asyncio.sleep(WATCH_EVERY_SECONDS)
-        try:
-            await knowledge.refresh()
-            await intents.refresh()
-            await asyncio.to_thread(keys.reload)
-        except KefuError as error:
-            log.warning("refresh_failed", reason=str(error))
+        for what, look in looks.items():
+            try:
+                await look()
+            except Exception as error:  # noqa: BLE001 - the next look may succeed
+                log.warning("refresh_failed", what=what, reason=str(error))
 
 
 def _keep_running(stack: AsyncExitStack, work: Awaitable[None]) -> None:

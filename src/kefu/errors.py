@@ -13,10 +13,11 @@
     ├── GeneratorUnavailable      503  generator_unavailable
     ├── TurnTimedOut              504  turn_timed_out
     ├── SettingsError             500  settings             a setting that cannot work
-    └── ModelError                500  model
-        ├── ModelMissing          500  model_missing
-        ├── ModelCorrupt          500  model_corrupt        a checksum or format that does not fit
-        └── SourceUnavailable     502  source_unavailable   every source of a model file failed
+    ├── ModelError                500  model
+    │   ├── ModelMissing          500  model_missing
+    │   ├── ModelCorrupt          500  model_corrupt        a checksum or format that does not fit
+    │   └── SourceUnavailable     502  source_unavailable   every source of a model file failed
+    └── NotInstalled              500  not_installed        a package of an extra (bert/optional.py)
 
 A message says what happened, to what, and what to do. `http/problems.py` writes these as RFC 9457
 documents; the command line prints the message and exits with 1 (2 for `InvalidInput`).

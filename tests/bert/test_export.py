@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import shutil
 import socket
@@ -17,12 +16,9 @@ from kefu.bert.finetune import FineTuned, finetune, save
 from kefu.bert.manifest import MANIFEST, MODEL, TOKENIZER
 from kefu.bert.session import BertSession
 from kefu.errors import InvalidInput, ModelCorrupt, ModelMissing
-from tests.bert.small_models import EXAMPLES, VOCABULARY, installed, make_bert
+from tests.bert.small_models import EXAMPLES, VOCABULARY, make_bert, real_bert
 
 TEXTS = [text for text, _ in EXAMPLES]
-
-# Read here: `clean_environment` takes it away before a test runs.
-REAL = os.environ.get("KEFU_TEST_BERT")
 
 
 @pytest.fixture
@@ -184,11 +180,9 @@ def test_code_in_the_folder_is_never_run(copy: Path, tmp_path: Path) -> None:
     assert not loot.exists()
 
 
-def test_a_real_encoder(tmp_path: Path) -> None:
-    if not REAL:
-        pytest.skip("KEFU_TEST_BERT does not name a folder with a BERT")
-    installed("torch", "transformers", "onnx")
-    tuned = finetune(Path(REAL), EXAMPLES, EXAMPLES, epochs=8, batch=8, max_tokens=32)
+@pytest.mark.models
+def test_a_real_encoder(models_dir: Path, tmp_path: Path) -> None:
+    tuned = finetune(real_bert(models_dir), EXAMPLES, EXAMPLES, epochs=8, batch=8, max_tokens=32)
     save(tuned, tmp_path / "saved")
     report = export(tmp_path / "saved", tmp_path / "out", check_texts=TEXTS)
     assert report.max_logit_difference < 1e-4

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -77,14 +75,6 @@ def test_foreign_messages_are_suspicious(taught: bool) -> None:
     assert len(found.weights) == 4
     # Stand-ins lack a label, and with it its part of the sum: that says nothing.
     assert (found.weights[3] != 0) == taught
-
-
-def test_json_and_back() -> None:
-    known, labels, foreign = known_and_foreign(60)
-    found = calibrate(known, labels, foreign, taught=True, false_rejections=0.01)
-    again = Calibration.from_json(json.loads(json.dumps(found.as_json())))
-    assert again == found
-    assert np.array_equal(again.out_of_scope(known), found.out_of_scope(known))
 
 
 @pytest.mark.parametrize(

@@ -245,10 +245,10 @@ def test_lenient_leaves_bad_rows_out_and_says_which(run: Run, files: list[Path])
     run("train", *files).failed(2, f"line {last}, text: is empty", "--lenient")
     ran = run("train", *files, "--lenient")
     assert "4 intents from 62 examples" in ran.ok()
-    assert "1 rows were left out" in ran.err
+    assert "1 row was left out" in ran.err
     assert f"line {last}" in ran.err
     found = run("train", *files, "--lenient", "--json").json()
-    assert any("1 rows were left out" in note for note in found["notes"])
+    assert any("1 row was left out" in note for note in found["notes"])
 
 
 def test_a_label_needs_three_texts_in_all_files_together(run: Run, files: list[Path]):

@@ -128,9 +128,9 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "model.json of something else": (
         lambda f: (f / "model.json").write_text('{"model_type": "bert"}'), "not one of kefu's",
     ),
-    "no labels": (lambda f: rewrite(f, labels=None), "lacks something"),
-    "no calibration": (lambda f: rewrite(f, calibration={}), "lacks something"),
-    "figures of another kind": (lambda f: rewrite(f, figures={"labels": []}), "lacks something"),
+    "no labels": (lambda f: rewrite(f, labels=None), "labels: Input should be"),
+    "no calibration": (lambda f: rewrite(f, calibration={}), "calibration.temperature: Field required"),
+    "figures of another kind": (lambda f: rewrite(f, figures={"labels": []}), "figures.accuracy: Field required"),
     "no files": (lambda f: rewrite(f, files=None), "does not say of which files"),
     "weights.npz cut off": (lambda f: cut(f, "weights.npz"), "not the file that was written"),
     "weights.npz changed": (
@@ -167,7 +167,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a calibration of another model": (
         lambda f: rewrite(f, calibration={**manifest_of(f)["calibration"], "weights": [1, 2]}),
-        "does not run",
+        "calibration.weights.2: Field required",
     ),
     "another kind": (lambda f: rewrite(f, kind="magic"), "'magic', which this kefu"),
 }  # fmt: skip
@@ -315,6 +315,7 @@ def _about() -> About:
         trade_offs=made.trade_offs,
         calibration=made.classifier.calibration,
         tested_on="held-out texts",
+        created_at="2026-01-31T09:30:00+00:00",
     )
 
 

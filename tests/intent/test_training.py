@@ -139,7 +139,7 @@ def test_few_examples_still_give_figures() -> None:
     examples = [Example(f"{word} {n}", word) for word in ("refund", "parcel") for n in range(3)]
     found = learn([*examples, Example("weather", "oos")])
     assert found.figures.n == 7
-    assert np.isfinite(list(found.classifier.calibration.as_json()["weights"])).all()
+    assert np.isfinite(list(found.classifier.calibration.weights)).all()
 
 
 def test_the_same_data_in_another_order() -> None:

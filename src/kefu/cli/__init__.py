@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -72,6 +73,9 @@ def options(
 
 def main() -> None:
     """Run the command line. 1: it failed. 2: the input was wrong. 130: Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that are no text are shown, not fatal
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except KefuError as error:

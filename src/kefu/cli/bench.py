@@ -20,7 +20,7 @@ from kefu.cli.context import settings_of
 from kefu.cli.output import print_json
 from kefu.errors import InvalidInput
 from kefu.inference.encoder.onnx import OnnxEncoder
-from kefu.inference.models.resolve import resolve_encoder
+from kefu.inference.models.resolve import resolve_bert, resolve_encoder
 
 # From here on threads wait for processors, and PyTorch's for one another.
 BUSY_PERCENT = 10
@@ -37,7 +37,8 @@ def bench() -> None:
 def encoder(
     ctx: typer.Context,
     model: Annotated[
-        Path | None, typer.Option(help="Folder of a Hugging Face BERT.", show_default=False)
+        str | None,
+        typer.Option(help="A Hugging Face BERT folder or catalogue name.", show_default=False),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Timed calls of every cell.")] = ROUNDS,
     threads: Annotated[
@@ -58,7 +59,7 @@ def encoder(
         check_picture_name(out)
     with _progress() as on_progress:
         report = compare_encoders(
-            model,
+            resolve_bert(settings, model) if model else None,
             lambda: OnnxEncoder(resolve_encoder(settings).path, chosen_threads),
             threads=chosen_threads,
             batches=_numbers(batches, "--batches", 1),

@@ -152,8 +152,9 @@ def use(
     version: Annotated[str, typer.Argument(help="As in `kefu intent list`.")],
 ) -> None:
     """Use this model from now on. A running desk takes it over within a second."""
-    versions = Versions(settings_of(ctx).intents_dir)
-    load(versions.folder_of(version))  # a damaged one is refused here, by name
+    settings = settings_of(ctx)
+    versions = Versions(settings.intents_dir)
+    _Opened(settings, versions.folder_of(version))  # what a desk would refuse is refused here
     versions.activate(version)
     typer.echo(f"{version} is in use.")
 
@@ -161,7 +162,10 @@ def use(
 @app.command()
 def rollback(ctx: typer.Context) -> None:
     """Use the model that was in use before. A running desk takes it over within a second."""
-    typer.echo(f"{Versions(settings_of(ctx).intents_dir).roll_back()} is in use again.")
+    settings = settings_of(ctx)
+    versions = Versions(settings.intents_dir)
+    _Opened(settings, versions.folder_of(versions.previous()))
+    typer.echo(f"{versions.roll_back()} is in use again.")
 
 
 @app.command("suggest")

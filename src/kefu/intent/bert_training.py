@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kefu.bert.export import ExportReport, export
-from kefu.bert.finetune import Epoch, finetune
+from kefu.bert.finetune import BATCH, EPOCHS, Epoch, finetune
 from kefu.bert.finetune import save as save_bert
 from kefu.bert.session import BertSession
 from kefu.errors import InvalidInput
@@ -27,8 +28,10 @@ from kefu.intent.calibration import (
 from kefu.intent.dataset import OUT_OF_SCOPE, Example, digest, split
 from kefu.intent.figures import Figures, TradeOff, figures, trade_offs
 from kefu.intent.folder import About, new_folder, write_manifest
+from kefu.stamps import utc_now
 
 HELD_OUT = 0.15
+_FEWEST_STEPS = 500
 _FILES = ("model.onnx", "tokenizer.json", "bert.json")
 
 
@@ -67,15 +70,14 @@ def train_bert(
     if len({example.label for example in known}) < 2:
         raise InvalidInput("There is only one intent: nothing to tell apart. Give at least two.")
     training, held_out = split(known, HELD_OUT, seed)
-    more = {} if epochs is None else {"epochs": epochs}
     tuned = finetune(
         encoder,
         [(e.text, e.label) for e in training],
         [(e.text, e.label) for e in held_out],
+        epochs=epochs or _enough_epochs(len(training)),
         seed=seed,
         on_progress=on_progress,
         on_epoch=on_epoch,
-        **more,
     )
     with tempfile.TemporaryDirectory(prefix="kefu-bert-") as scratch, new_folder(folder) as draft:
         source = Path(scratch) / "tuned"
@@ -114,6 +116,11 @@ def export_bert(
         classifier = _calibrated(draft, known, foreign, false_rejections)
         about = _finish(draft, classifier, examples, known, foreign, false_rejections, started)
     return Exported(about, report)
+
+
+def _enough_epochs(examples: int) -> int:
+    """The usual number, and more of them where so few steps would leave the new head untrained."""
+    return max(EPOCHS, math.ceil(_FEWEST_STEPS * BATCH / examples))
 
 
 def _calibrated(
@@ -164,6 +171,7 @@ def _finish(
         figures=found,
         trade_offs=others,
         calibration=classifier.calibration,
+        created_at=utc_now(),
         tested_on=f"{len(known) + len(foreign):,} texts that it was not trained on",
     )
     write_manifest(draft, about, [f"{BERT_FOLDER}/{name}" for name in _FILES])

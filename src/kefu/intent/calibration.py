@@ -13,9 +13,7 @@ Fitted on held-out scores, so that it sees what the classifier is like on texts 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +40,7 @@ class Calibration:
     """`weights` and `bias` are of the logistic regression; `threshold` is a probability."""
 
     temperature: float
-    weights: tuple[float, ...]
+    weights: tuple[float, float, float, float]
     bias: float
     threshold: float
 
@@ -53,18 +51,6 @@ class Calibration:
     def out_of_scope(self, scores: Scores) -> Floats:
         """(n,) probability that a message is out of scope."""
         return _sigmoid(_traits(scores) @ np.array(self.weights) + self.bias)
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Calibration:
-        return cls(
-            float(data["temperature"]),
-            tuple(map(float, data["weights"])),
-            float(data["bias"]),
-            float(data["threshold"]),
-        )
 
 
 def calibrate(
@@ -85,12 +71,13 @@ def calibrate(
     suspicion = _sigmoid(_traits(right if len(right) else known) @ weights + bias)
     # A hair above: the message that sets it must not fall to a rounding of another batch.
     threshold = float(np.quantile(suspicion, 1 - false_rejections, method="higher")) + 1e-9
-    return Calibration(temperature, tuple(map(float, weights)), float(bias), threshold)
+    first, second, third, fourth = map(float, weights)
+    return Calibration(temperature, (first, second, third, fourth), float(bias), threshold)
 
 
 def never_out_of_scope() -> Calibration:
     """For a classifier of which nothing was measured: its softmax, and no rejections."""
-    return Calibration(temperature=1.0, weights=(0.0,) * 4, bias=-20.0, threshold=1.0)
+    return Calibration(temperature=1.0, weights=(0.0, 0.0, 0.0, 0.0), bias=-20.0, threshold=1.0)
 
 
 def chosen_rate(asked: float | None, *, taught: bool) -> float:

@@ -70,7 +70,9 @@ def read_examples(
     `FEWEST_EXAMPLES` texts are problems; `lenient` leaves such rows out and `note` hears of it.
     Repetitions and mixed languages are noted and stop nothing. Raises `InvalidFile`.
     """
-    return _checked(_read(source, name, note), note, lenient, FEWEST_EXAMPLES)
+    examples = _checked(_read(source, name, note), note, lenient, FEWEST_EXAMPLES)
+    _note_languages(examples, note)
+    return examples
 
 
 def read_files(files: Sequence[Path], *, note: Note, lenient: bool = False) -> list[Example]:
@@ -90,14 +92,18 @@ def read_files(files: Sequence[Path], *, note: Note, lenient: bool = False) -> l
             if other is example:
                 found.append(example)
     rare = _rare(found, FEWEST_EXAMPLES)
+    labels = _few(sorted({example.label for example in rare}))
     if rare and not lenient:
-        labels = sorted({example.label for example in rare})
         raise InvalidFile(
-            f"The files have fewer than {FEWEST_EXAMPLES} texts of {_few(labels)}. Write more, or "
-            "leave them out with --lenient."
+            f"The files have fewer than {FEWEST_EXAMPLES} texts of {labels}. Write more, or leave "
+            "them out with --lenient."
         )
+    if rare:
+        note(f"{_rows(len(rare))} left out: fewer than {FEWEST_EXAMPLES} texts of {labels}.")
     left_out = set(map(id, rare))
-    return [example for example in found if id(example) not in left_out]
+    examples = [example for example in found if id(example) not in left_out]
+    _note_languages(examples, note)
+    return examples
 
 
 def _checked(table: Table, note: Note, lenient: bool, fewest: int) -> list[Example]:
@@ -113,14 +119,13 @@ def _checked(table: Table, note: Note, lenient: bool, fewest: int) -> list[Examp
     if problems and not lenient:
         raise _invalid(table.name, problems)
     if problems:
-        note(f"{len(problems)} rows were left out:")
+        note(f"{_rows(len(problems))} left out:")
         for problem in problems[:_NAMED]:
             note(f"  {problem}")
     left_out = set(map(id, rare))
     examples = [example for example in examples if id(example) not in left_out]
     if not examples:
         raise InvalidFile(f"{table.name} has no examples.")
-    _note_languages(examples, note)
     return examples
 
 
@@ -260,6 +265,10 @@ def _note_languages(examples: Sequence[Example], note: Note) -> None:
     if lacking := sorted(label for label, found in having.items() if len(found) < 2):
         named = _few(lacking)
         note(f"Languages are mixed, and {len(lacking)} labels have texts in only one: {named}.")
+
+
+def _rows(count: int) -> str:
+    return f"{count} row was" if count == 1 else f"{count} rows were"
 
 
 def _few(names: Sequence[str]) -> str:

@@ -75,9 +75,7 @@ async def predict(
 ) -> dict[str, Any]:
     """What the model in use says of a message, and the action it would lead to."""
     vector = await services.encoder.encode(q)
-    found = await services.intents.predict(q, vector)
-    if found is None:
-        raise NotFound("No intent model is trained yet. Make one with `kefu intent train`.")
+    found = await services.intents.classify(q, vector)
     action = services.intents.action_for(found)
     return {**as_json(found), "action": asdict(action) if action else None}
 

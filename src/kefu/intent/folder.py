@@ -14,12 +14,12 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from kefu import __version__
 from kefu.errors import InvalidInput, ModelCorrupt, ModelMissing
@@ -27,7 +27,7 @@ from kefu.intent import ngrams
 from kefu.intent.calibration import Calibration
 from kefu.intent.card import write_card
 from kefu.intent.classifier import KernelClassifier, TextWeights
-from kefu.intent.figures import Confusion, Figures, LabelFigures, TradeOff
+from kefu.intent.figures import Figures, TradeOff
 from kefu.intent.ngrams import Vocabulary
 
 FORMAT = 1
@@ -56,8 +56,11 @@ class About:
     trade_offs: tuple[TradeOff, ...]
     calibration: Calibration
     tested_on: str
-    created_at: str = ""
+    created_at: str
     kefu: str = __version__
+
+
+_ABOUT = TypeAdapter(About)
 
 
 def save_kernel(classifier: KernelClassifier, about: About, folder: Path) -> None:
@@ -81,7 +84,6 @@ def write_manifest(folder: Path, about: About, files: Sequence[str]) -> None:
     data = {
         "format": FORMAT,
         **asdict(about),
-        "created_at": about.created_at or datetime.now(UTC).isoformat(timespec="seconds"),
         "files": {name: _sha256((folder / name).read_bytes()) for name in files},
     }
     text = json.dumps(data, ensure_ascii=False, indent=1)
@@ -182,24 +184,13 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def _about(manifest: Mapping[str, Any], folder: Path) -> About:
+    known = {field.name for field in fields(About)}
     try:
-        known = {field.name for field in fields(About)}
-        values = {name: value for name, value in manifest.items() if name in known}
-        values["figures"] = _figures(values["figures"])
-        values["trade_offs"] = tuple(TradeOff(**item) for item in values["trade_offs"])
-        values["calibration"] = Calibration.from_json(values["calibration"])
-        values["labels"] = tuple(map(str, values["labels"]))
-        return About(**values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _corrupt(folder, f"{MANIFEST} lacks something: {error}") from error
-
-
-def _figures(data: Mapping[str, Any] | None) -> Figures | None:
-    if data is None:
-        return None
-    labels = tuple(LabelFigures(**item) for item in data["labels"])
-    confusions = tuple(Confusion(**item) for item in data["confusions"])
-    return Figures(**{**data, "labels": labels, "confusions": confusions})
+        return _ABOUT.validate_python({k: v for k, v in manifest.items() if k in known})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise _corrupt(folder, f"{MANIFEST}: {where}: {first['msg']}") from error
 
 
 def _arrays(data: bytes, folder: Path) -> dict[str, NDArray[Any]]:

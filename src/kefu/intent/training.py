@@ -24,6 +24,7 @@ from kefu.intent.figures import Figures, TradeOff, figures, trade_offs
 from kefu.intent.folder import About, save_kernel
 from kefu.intent.kernel_ridge import KernelRidge
 from kefu.intent.ngrams import Rows, Vocabulary
+from kefu.stamps import utc_now
 
 Matrix = NDArray[np.float32]
 Encode = Callable[[Sequence[str]], Matrix]
@@ -203,6 +204,7 @@ def save(trained: Trained, folder: Path) -> None:
         figures=trained.figures,
         trade_offs=trained.trade_offs,
         calibration=trained.classifier.calibration,
+        created_at=utc_now(),
         tested_on=f"its own examples, each held out in one of {FOLDS} folds",
     )
     save_kernel(trained.classifier, about, folder)

@@ -83,7 +83,7 @@ class Versions:
 
     def add(self, write: Callable[[Path], None], *, activate: bool = True) -> str:
         """Have a model written into a new version and, if wanted, use it. Old ones are pruned."""
-        version = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:4]}"
+        version = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"  # sorts by age
         write(self._folder / version)
         if activate:
             self.activate(version)
@@ -109,11 +109,16 @@ class Versions:
         finally:
             draft.unlink(missing_ok=True)
 
-    def roll_back(self) -> str:
-        """Use the one that was in use before. Raises `NotFound` where there was none."""
+    def previous(self) -> str:
+        """The one that was in use before. Raises `NotFound` where there was none."""
         previous = self._previous()
         if previous is None:
             raise NotFound("No other intent model was in use before this one.")
+        return previous
+
+    def roll_back(self) -> str:
+        """Use the one that was in use before. Raises `NotFound` where there was none."""
+        previous = self.previous()
         self.activate(previous)
         return previous
 

@@ -77,13 +77,16 @@ class Pipeline:
             prediction = await self.intents.predict(message.text, vector)
         intent = Intent(prediction.label, prediction.score) if prediction else None
         action = self.intents.action_for(prediction)
-        match await self._decide(message.text, vector, rounds, language, clock):
-            case Sure() as sure:
-                draft = _from_faq(sure)
+        decision = self._search(message.text, vector, language, clock)
+        if isinstance(decision, Nothing) and not action and not self.intents.is_foreign(prediction):
+            decision = await self._completed(message.text, rounds, language, clock)
+        match decision:
+            case Sure():
+                draft = _from_faq(decision)
             case _ if action and intent:
                 draft = _from_action(action, intent, language)
-            case Passages() as found:
-                draft = await self._write(message, rounds, found, language, emit, clock)
+            case Passages():
+                draft = await self._write(message, rounds, decision, language, emit, clock)
             case Nothing():
                 draft = self._handoff(_NO_TOPIC, language)
         if intent:
@@ -92,24 +95,21 @@ class Pipeline:
             emit(draft.unsent)
         return self._reply(message, talk, draft, clock)
 
-    async def _decide(
-        self,
-        text: str,
-        vector: Vector,
-        rounds: tuple[Round, ...],
-        language: Language,
-        clock: StageClock,
+    async def _completed(
+        self, text: str, rounds: tuple[Round, ...], language: Language, clock: StageClock
     ) -> Decision:
-        decision = self._search(text, vector, language, clock)
-        if isinstance(decision, Nothing) and rounds:
-            # "And for shoes?" says too little alone. With the question before it, passages may be
-            # found; a vetted answer is never chosen by words the customer did not just say.
-            completed = f"{rounds[-1].question} {text}"
-            with clock("encode"):
-                vector = await self.encoder.encode(completed)
-            decision = self._search(completed, vector, language, clock)
-            if isinstance(decision, Sure):
-                return Passages((decision.match,), "it was completed from the question before")
+        """What is found with the question before it: "and for shoes?" says too little alone.
+
+        A vetted answer is never chosen by words the customer did not just say.
+        """
+        if not rounds:
+            return Nothing()
+        completed = f"{rounds[-1].question} {text}"
+        with clock("encode"):
+            vector = await self.encoder.encode(completed)
+        decision = self._search(completed, vector, language, clock)
+        if isinstance(decision, Sure):
+            return Passages((decision.match,), "it was completed from the question before")
         return decision
 
     def _search(self, text: str, vector: Vector, language: Language, clock: StageClock) -> Decision:

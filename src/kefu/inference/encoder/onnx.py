@@ -7,13 +7,14 @@ Sentence Encoder for Semantic Retrieval"), int8, whose tokeniser is part of the 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from collections.abc import Iterator, Sequence
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
-import onnxruntime_extensions
 
 from kefu.errors import ModelCorrupt, ModelError, ModelMissing
 from kefu.inference.encoder.protocol import Vectors
@@ -71,7 +72,7 @@ def _open_session(path: Path, threads: int) -> Any:
     if not path.is_file():
         raise ModelMissing(f"No sentence encoder at {path}. Fetch it with `kefu models pull`.")
     options = onnxruntime.SessionOptions()
-    options.register_custom_ops_library(onnxruntime_extensions.get_library_path())
+    options.register_custom_ops_library(str(_tokeniser_library()))
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # A spinning thread burns a core that the generator could use while nothing is encoded.
@@ -84,6 +85,21 @@ def _open_session(path: Path, threads: int) -> Any:
             f"{path} is not an ONNX sentence encoder that can be loaded: {error}. "
             "Fetch it again with `kefu models pull`."
         ) from error
+
+
+def _tokeniser_library() -> Path:
+    """The library of onnxruntime-extensions, without importing the package.
+
+    Where `onnx` is installed its import brings PyTorch and transformers in: two seconds and
+    220 MB in every process.
+    """
+    spec = importlib.util.find_spec("onnxruntime_extensions")
+    folders = spec.submodule_search_locations if spec else None
+    for folder in folders or ():
+        for suffix in EXTENSION_SUFFIXES:
+            if (library := Path(folder) / f"_extensions_pydll{suffix}").is_file():
+                return library
+    raise ModelError("onnxruntime-extensions is not installed whole. Install kefu again.")
 
 
 def _sha256(path: Path) -> str:
