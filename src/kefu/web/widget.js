@@ -125,7 +125,7 @@
       failBroken: 'Something went wrong on our side; please try again',
       failOld: 'This message was not sent before',
       source: {
-        canned: 'Canned', faq: 'FAQ', related: 'Related FAQ', cache: 'Cached', model: 'AI-generated',
+        canned: 'Standard reply', faq: 'FAQ', related: 'Related FAQ', cache: 'Cached', model: 'AI-generated',
         handoff: 'Person', blocked: 'Blocked', held: 'In review',
       },
       citations: (n) => `Sources (${n})`,
