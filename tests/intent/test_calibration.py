@@ -6,12 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from kefu.intent.calibration import (
-    Calibration,
-    auroc,
-    calibrate,
-    expected_calibration_error,
-)
+from kefu.intent.calibrating import calibrate
+from kefu.intent.calibration import Calibration, auroc, expected_calibration_error
 
 DRAW = np.random.default_rng(0)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import importlib.util
 import io
 import json
 import re
@@ -37,7 +36,6 @@ from tests.intent.small_models import STRANGE, TEXTS, damage, save_model
 
 pytestmark = pytest.mark.models
 
-HAS_TORCH = importlib.util.find_spec("torch") is not None
 TO_PARK = (
     "你们有停车场吗", "停车场收费吗", "停车免费吗", "附近哪里可以停车", "停车位多不多", "开车去好停车吗",
 )  # fmt: skip
@@ -306,10 +304,14 @@ def test_fine_tuning_needs_both_options(run: Run, files: list[Path], tmp_path: P
         run("train", *files, *options).failed(2, "--finetune and --encoder DIR belong together")
 
 
-@pytest.mark.skipif(HAS_TORCH, reason="PyTorch is installed")
 def test_without_pytorch_it_says_what_to_install(
-    run: Run, files: list[Path], versions: Versions, tmp_path: Path
+    run: Run,
+    files: list[Path],
+    versions: Versions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not there, where it is
     (tmp_path / "bert").mkdir()
     (tmp_path / "bert" / "config.json").write_text("{}")
     ran = run("train", *files, "--finetune", "--encoder", tmp_path / "bert")

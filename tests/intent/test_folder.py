@@ -260,7 +260,7 @@ def test_what_appears_meanwhile_is_not_overwritten(tmp_path: Path, monkeypatch: 
         (target / "mine").write_text("mine")
 
     monkeypatch.setattr(folder_module, "write_manifest", write_manifest)
-    with pytest.raises(InvalidInput, match="Cannot write"):
+    with pytest.raises(InvalidInput, match="exists already"):
         save_model(target)
     assert [path.name for path in target.iterdir()] == ["mine"]
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

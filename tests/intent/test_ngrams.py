@@ -37,7 +37,7 @@ def test_pieces_within_words_with_their_ends() -> None:
 @KINDS
 @pytest.mark.parametrize("text", ["", "   ", "😀👍", "？！…", "\n"])
 def test_no_words_no_terms(kind: object, text: str) -> None:
-    assert list(kind(text)) == []  # type: ignore[operator]
+    assert list(kind(text)) == []
 
 
 @KINDS
@@ -52,20 +52,20 @@ def test_no_words_no_terms(kind: object, text: str) -> None:
     ],
 )
 def test_forms_of_the_same_text(kind: object, one: str, other: str) -> None:
-    assert list(kind(one)) == list(kind(other))  # type: ignore[operator]
+    assert list(kind(one)) == list(kind(other))
 
 
 @KINDS
 def test_very_long_texts_are_cut(kind: object) -> None:
     long = "ab " * 100_000
-    assert list(kind(long)) == list(kind(long[:MAX_CHARACTERS]))  # type: ignore[operator]
+    assert list(kind(long)) == list(kind(long[:MAX_CHARACTERS]))
     assert len(fold("x" * 10_000)) == MAX_CHARACTERS
 
 
 @KINDS
 def test_rows_have_length_1_or_0(kind: object) -> None:
     texts = ["where is my parcel", "我的包裹在哪", "aaaa aaaa", "where"]
-    vocabulary = Vocabulary.learn(kind, texts)  # type: ignore[arg-type]
+    vocabulary = Vocabulary.learn(kind, texts)
     for text in texts:
         indices, values = vocabulary.row(text)
         assert np.linalg.norm(values) == pytest.approx(1, abs=1e-6)
@@ -77,7 +77,7 @@ def test_rows_have_length_1_or_0(kind: object) -> None:
 
 @KINDS
 def test_an_emoji_among_the_examples_is_not_all_emoji(kind: object) -> None:
-    vocabulary = Vocabulary.learn(kind, ["👍", "thanks"])  # type: ignore[arg-type]
+    vocabulary = Vocabulary.learn(kind, ["👍", "thanks"])
     assert vocabulary.row("😡")[1].size == 0
 
 

@@ -47,7 +47,7 @@ def toy(*, foreign: int = 0) -> list[Example]:
 
 
 def learn(examples: list[Example], **options: object) -> Trained:
-    return train(examples, ENCODER.encode, ENCODER.id, **options)  # type: ignore[arg-type]
+    return train(examples, ENCODER.encode, ENCODER.id, **options)
 
 
 def ask(trained: Trained, *texts: str) -> list[Prediction]:

@@ -237,7 +237,7 @@ def _add_at(
 ) -> str:
     """As if it were trained in that minute."""
 
-    class Clock(versions_module.datetime):  # type: ignore[name-defined,misc]
+    class Clock(versions_module.datetime):
         @classmethod
         def now(cls, tz=None):
             return cls(2026, 1, 1, 0, minute, tzinfo=tz)

@@ -18,7 +18,7 @@ def match(
     entry: Entry = RETURN, score: float = 0.9, relevance: float = 0.8, **more: object
 ) -> Match:
     fields = {"cosine": score, "lexical": score, "lead": 0.3, **more}
-    return Match(entry, entry.question, score, relevance, **fields)  # type: ignore[arg-type]
+    return Match(entry, entry.question, score, relevance, **fields)
 
 
 def doubt(*matches: Match, query: str = "怎么申请退货呢") -> str:

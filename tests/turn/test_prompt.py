@@ -100,7 +100,7 @@ def test_the_longest_prompt_is_within_what_is_reckoned(style, language, filler):
 @pytest.mark.parametrize("style", STYLES)
 def test_a_chat_too_small_for_its_prompts_is_told_at_the_start(style):
     require_room(Settings(), style)
-    small = Settings(generator={"chat_context_tokens": 1024})  # type: ignore[arg-type]
+    small = Settings(generator={"chat_context_tokens": 1024})
     with pytest.raises(SettingsError, match="chat_context_tokens is 1024"):
         require_room(small, style)
 

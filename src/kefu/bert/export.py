@@ -21,8 +21,8 @@ from kefu.bert.hugging_face import (
 from kefu.bert.manifest import MANIFEST, MAX_TOKENS, MODEL, TOKENIZER, Kind, write_manifest
 from kefu.bert.session import BertSession, Logits
 from kefu.bert.tokens import Tokens
-from kefu.bert.whole_folder import written_whole
 from kefu.errors import ModelError
+from kefu.inference.models.whole_folder import written_whole
 from kefu.settings import usable_cpus
 
 CHECK_TEXTS = (

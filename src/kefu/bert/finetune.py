@@ -26,9 +26,10 @@ from kefu.bert.hugging_face import (
 from kefu.bert.manifest import MAX_TOKENS
 from kefu.bert.optional import require_torch
 from kefu.bert.session import Logits
-from kefu.bert.tokens import Tokens, runs_by_length
-from kefu.bert.whole_folder import written_whole
+from kefu.bert.tokens import Tokens
 from kefu.errors import InvalidInput, ModelError
+from kefu.inference.models.whole_folder import written_whole
+from kefu.inference.onnx_runtime import runs_by_length
 
 Example = tuple[str, str]
 """A text and its label."""

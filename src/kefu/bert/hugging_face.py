@@ -10,8 +10,9 @@ import numpy as np
 
 from kefu.bert.optional import require_tokenizers, require_torch, require_transformers
 from kefu.bert.session import TEXTS_PER_RUN, Logits
-from kefu.bert.tokens import Tokens, runs_by_length
+from kefu.bert.tokens import Tokens
 from kefu.errors import InvalidInput, ModelCorrupt, ModelMissing
+from kefu.inference.onnx_runtime import runs_by_length
 
 CONFIG = "config.json"
 

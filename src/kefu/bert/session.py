@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from kefu.bert.manifest import MODEL, TOKENIZER, damaged, read_manifest
-from kefu.bert.tokens import TokenIds, open_tokens, runs_by_length
+from kefu.bert.tokens import TokenIds, open_tokens
 from kefu.errors import ModelError
+from kefu.inference.onnx_runtime import open_session, runs_by_length
 
 Logits = NDArray[np.float32]
 
@@ -76,13 +76,7 @@ class BertSession:
 
 def open_onnx(path: Path, threads: int) -> Any:
     """An ONNX Runtime session as kefu runs them. Raises `ModelCorrupt`."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # A spinning thread burns a core that the generator could use while nothing is classified.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # as above
+        return open_session(path, threads)
+    except Exception as error:  # ONNX Runtime's errors share no base class
         raise damaged(path, f"ONNX Runtime cannot load it ({error})") from error

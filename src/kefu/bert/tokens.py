@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,3 @@ class Tokens:
             ids[number, place] = row
             mask[number, place] = 1
         return ids, mask
-
-
-def runs_by_length(rows: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
-    """Indices of like length together: a run costs as much as its longest row for each of them."""
-    order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
-    for start in range(0, len(order), size):
-        yield order[start : start + size]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,14 +13,13 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Column, Table
 from rich.text import Text
 
 from kefu.cli import intent_actions
 from kefu.cli.context import settings_of
 from kefu.cli.intent_train import check, export, train
-from kefu.cli.output import print_json
+from kefu.cli.output import STANDARD_INPUT, print_json, progress_bar, source_of
 from kefu.errors import InvalidInput, NotFound
 from kefu.inference.encoder.onnx import OnnxEncoder
 from kefu.inference.models.resolve import resolve_encoder
@@ -51,7 +49,6 @@ ModelFolder = Annotated[
 ]
 
 _TEXTS_PER_STEP = 256
-_STDIN = Path("-")
 _MOST_MESSAGES = 5000
 
 
@@ -97,7 +94,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Classify labelled messages, and say how many rightly."""
-    examples = _labelled(file)
+    examples = read_labelled(*source_of(file))
     opened = _Opened(settings_of(ctx), model)
     texts = [example.text for example in examples]
     begun = time.perf_counter()
@@ -210,7 +207,7 @@ class _Opened:
     def with_vectors(self, texts: Sequence[str]) -> list[tuple[Prediction, Vectors | None]]:
         """In steps with a bar; the vector is None where the model reads the text itself."""
         found: list[tuple[Prediction, Vectors | None]] = []
-        with _bar("classifying", len(texts)) as advance:
+        with progress_bar("classifying") as on_progress:
             for start in range(0, len(texts), _TEXTS_PER_STEP):
                 part = texts[start : start + _TEXTS_PER_STEP]
                 vectors = self._encoder.encode(part) if self._encoder else None
@@ -218,7 +215,7 @@ class _Opened:
                 found += zip(
                     guesses, [None] * len(part) if vectors is None else vectors, strict=True
                 )
-                advance(len(part))
+                on_progress(start + len(part), len(texts))
         return found
 
 
@@ -253,32 +250,19 @@ def _vectors_of(
     settings: Settings, messages: Sequence[Unsure], known: Sequence[Vectors | None]
 ) -> Vectors:
     """The sentence vectors; a model that reads texts itself has made none yet."""
+    found = [vector for vector in known if vector is not None]
+    if len(found) == len(messages) > 0:
+        return np.stack(found)
     encoder = OnnxEncoder(resolve_encoder(settings).path, settings.encoder.threads)
-    if any(vector is None for vector in known) or not known:
-        return encoder.encode([message.text for message in messages])
-    return np.stack([vector for vector in known if vector is not None])
-
-
-def _labelled(file: Path) -> list[Example]:
-    if file == _STDIN:
-        return read_labelled(sys.stdin.buffer.read(), "standard input")
-    return read_labelled(file, str(file))
+    return encoder.encode([message.text for message in messages])
 
 
 def _lines(file: Path) -> list[str]:
     try:
-        text = sys.stdin.read() if file == _STDIN else file.read_text(encoding="utf-8")
+        text = sys.stdin.read() if file == STANDARD_INPUT else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{file} cannot be read as UTF-8 text: {error}") from error
     return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-@contextmanager
-def _bar(what: str, total: int) -> Iterator[Any]:
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.advance(task, done)
 
 
 def _wrong(example: Example, prediction: Prediction) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from kefu.cli.output import print_json
 from kefu.errors import InvalidFile, InvalidInput
 from kefu.inference.encoder.onnx import OnnxEncoder
 from kefu.inference.models.resolve import resolve_bert, resolve_encoder
+from kefu.inference.models.whole_folder import require_new
 from kefu.intent.dataset import Example, read_files
-from kefu.intent.folder import CARD, About, read_about, require_new
+from kefu.intent.folder import CARD, About, read_about
 from kefu.intent.versions import Versions
 from kefu.settings import Settings, usable_cpus
 
@@ -117,8 +118,7 @@ _Write = Callable[[Path], dict[str, Any]]
 
 
 def _trainer(settings: Settings, examples: Sequence[Example], rate: float | None) -> _Write:
-    # SciPy takes a second to load, which every other command would wait for.
-    from kefu.intent.training import save, train  # noqa: PLC0415 - as above
+    from kefu.intent.training import save, train  # noqa: PLC0415 - SciPy: other commands would wait
 
     # Nothing else runs here: unlike a desk, training may have every core.
     encoder = OnnxEncoder(resolve_encoder(settings).path, usable_cpus())
@@ -141,7 +141,7 @@ def _trainer(settings: Settings, examples: Sequence[Example], rate: float | None
 def _bert_trainer(
     examples: Sequence[Example], encoder: Path, epochs: int | None, rate: float | None
 ) -> _Write:
-    from kefu.intent.bert_training import train_bert  # noqa: PLC0415 - as in `_trainer`
+    from kefu.intent.bert_training import train_bert  # noqa: PLC0415 - SciPy: other commands would wait
 
     def write(folder: Path) -> dict[str, Any]:
         with _stages() as on_progress:
@@ -164,7 +164,7 @@ def _bert_trainer(
 
 
 def _bert_exporter(source: Path, examples: Sequence[Example], rate: float | None) -> _Write:
-    from kefu.intent.bert_training import export_bert  # noqa: PLC0415 - as in `_trainer`
+    from kefu.intent.bert_training import export_bert  # noqa: PLC0415 - SciPy: other commands would wait
 
     def write(folder: Path) -> dict[str, Any]:
         return {"export": asdict(export_bert(source, folder, examples, rate).report)}

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Column, Table
 from rich.text import Text
 
 from kefu.cli.context import settings_of
-from kefu.cli.output import print_json
+from kefu.cli.output import print_json, progress_bar, source_of
 from kefu.errors import InvalidFile
 from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.inference.encoder.onnx import OnnxEncoder
@@ -37,7 +35,6 @@ from kefu.telemetry import Metrics, configure_logging
 app = typer.Typer(no_args_is_help=True, help="What the desk knows: questions and answers.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-_STDIN = Path("-")
 
 
 @app.command("import")
@@ -50,7 +47,7 @@ def import_(
     """Add entries, and replace those with the same id. One bad row and nothing is changed."""
     notes: list[str] = []
     try:
-        entries = read_entries(*_source(file), note=notes.append)
+        entries = read_entries(*source_of(file), note=notes.append)
     except InvalidFile as error:
         if not as_json:
             raise
@@ -96,7 +93,7 @@ def evaluate_(
     as_json: Json = False,
 ) -> None:
     """Ask labelled questions, and say how many are answered rightly and how many wrongly."""
-    queries = read_queries(*_source(file))
+    queries = read_queries(*source_of(file))
     result = asyncio.run(_evaluate(settings_of(ctx), queries))
     if as_json:
         print_json(asdict(result))
@@ -131,7 +128,7 @@ async def _import(settings: Settings, entries: Sequence[Entry], dry_run: bool) -
     async with _opened(settings) as (knowledge, _):
         if dry_run:
             return await knowledge.compare(entries)
-        with _progress("encoding") as on_progress:
+        with progress_bar("encoding") as on_progress:
             return await knowledge.import_entries(entries, on_progress)
 
 
@@ -144,24 +141,8 @@ async def _search(settings: Settings, query: str, limit: int) -> _Found:
 
 async def _evaluate(settings: Settings, queries: Sequence[LabelledQuery]) -> Evaluation:
     async with _opened(settings) as (knowledge, encoder):
-        with _progress("asking") as on_progress:
+        with progress_bar("asking") as on_progress:
             return await evaluate(queries, knowledge, encoder, settings.language, on_progress)
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal; nothing elsewhere, where it would only fill a log."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _source(file: Path) -> tuple[Path | bytes, str]:
-    """What to read, and the name to call it by."""
-    if file == _STDIN:
-        return sys.stdin.buffer.read(), "standard input"
-    return file, str(file)
 
 
 def _match_table(matches: Sequence[Match]) -> Table:

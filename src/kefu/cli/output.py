@@ -1,12 +1,20 @@
-"""How commands print."""
+"""How commands read and print."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
+
+STANDARD_INPUT = Path("-")
 
 
 def print_json(data: Any) -> None:
@@ -18,3 +26,19 @@ def local_time(milliseconds: int) -> str:
     """Milliseconds since 1970 as this computer's clock shows them."""
     moment = datetime.fromtimestamp(milliseconds / 1000).astimezone()
     return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def source_of(file: Path) -> tuple[Path | bytes, str]:
+    """What to read, and the name to call it by; - is standard input."""
+    if file == STANDARD_INPUT:
+        return sys.stdin.buffer.read(), "standard input"
+    return file, str(file)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Takes done and total. A bar on a terminal; nothing elsewhere, where it would fill a log."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

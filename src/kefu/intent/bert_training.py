@@ -18,13 +18,8 @@ from kefu.bert.finetune import save as save_bert
 from kefu.bert.session import BertSession
 from kefu.errors import InvalidInput
 from kefu.intent.bert import BERT_FOLDER, BertClassifier, centred
-from kefu.intent.calibration import (
-    FEWEST_OUT_OF_SCOPE,
-    Scores,
-    calibrate,
-    chosen_rate,
-    never_out_of_scope,
-)
+from kefu.intent.calibrating import FEWEST_OUT_OF_SCOPE, calibrate, chosen_rate
+from kefu.intent.calibration import Scores, never_out_of_scope
 from kefu.intent.dataset import OUT_OF_SCOPE, Example, digest, split
 from kefu.intent.figures import Figures, TradeOff, figures, trade_offs
 from kefu.intent.folder import About, new_folder, write_manifest

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -23,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from kefu import __version__
 from kefu.errors import InvalidInput, ModelCorrupt, ModelMissing
+from kefu.inference.models.whole_folder import written_whole
 from kefu.intent import ngrams
 from kefu.intent.calibration import Calibration
 from kefu.intent.card import write_card
@@ -75,7 +74,7 @@ def save_kernel(classifier: KernelClassifier, about: About, folder: Path) -> Non
             arrays[f"{name}_terms"] = np.frombuffer(terms, np.uint8)
             arrays[f"{name}_idf"] = kind.vocabulary.weights
             arrays[f"{name}_weights"] = kind.weights
-        np.savez_compressed(draft / WEIGHTS, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(draft / WEIGHTS, allow_pickle=False, **arrays)
         write_manifest(draft, about, [WEIGHTS])
 
 
@@ -162,25 +161,14 @@ def checked_file(folder: Path, manifest: Mapping[str, Any], name: str) -> bytes:
     return data
 
 
-def require_new(folder: Path) -> None:
-    """Raises `InvalidInput`."""
-    if folder.exists():
-        raise InvalidInput(f"{folder} exists already. Remove it or give another folder.")
-
-
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
     """A draft that becomes `folder` when the block ends well, and goes away when it does not."""
-    require_new(folder)
-    draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     try:
-        draft.mkdir(parents=True)
-        yield draft
-        draft.rename(folder)
+        with written_whole(folder) as draft:
+            yield draft
     except OSError as error:
         raise InvalidInput(f"Cannot write {folder}: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _about(manifest: Mapping[str, Any], folder: Path) -> About:

@@ -117,13 +117,16 @@ def _groups(vectors: Vectors) -> list[list[int]]:
     """Row numbers of each cluster, in order, the cluster with the first row first."""
     if len(vectors) < 2:
         return [[number] for number in range(len(vectors))]
-    from scipy.cluster.hierarchy import fcluster, linkage  # noqa: PLC0415 - serving goes without
-    from scipy.spatial.distance import squareform  # noqa: PLC0415 - as above
+    from scipy import cluster, spatial  # noqa: PLC0415 - a second that no other command waits for
 
     distances = np.maximum(1 - vectors @ vectors.T, 0)
-    tree = linkage(squareform(distances, checks=False), "average")
+    tree = cluster.hierarchy.linkage(
+        spatial.distance.squareform(distances, checks=False), "average"
+    )
     groups: dict[int, list[int]] = {}
-    for number, group in enumerate(fcluster(tree, MAX_DISTANCE, "distance").tolist()):
+    for number, group in enumerate(
+        cluster.hierarchy.fcluster(tree, MAX_DISTANCE, "distance").tolist()
+    ):
         groups.setdefault(group, []).append(number)
     return list(groups.values())
 

@@ -9,15 +9,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from kefu.errors import InvalidInput
 from kefu.intent import ngrams
-from kefu.intent.calibration import (
-    FEWEST_OUT_OF_SCOPE,
-    Scores,
-    calibrate,
-    chosen_rate,
-)
+from kefu.intent.calibrating import FEWEST_OUT_OF_SCOPE, calibrate, chosen_rate
+from kefu.intent.calibration import Scores
 from kefu.intent.classifier import KernelClassifier, TextWeights, predictions
 from kefu.intent.dataset import OUT_OF_SCOPE, Example, digest, folded, label_in_words
 from kefu.intent.figures import Figures, TradeOff, figures, trade_offs
@@ -184,8 +181,6 @@ def _foreign_scores(data: _Data, ridge: KernelRidge, held_out: Scores) -> Scores
 
 def _text_weights(vocabulary: Vocabulary, rows: Rows, coefficients: Matrix) -> TextWeights:
     """The examples' terms times their coefficients: (terms, labels)."""
-    from scipy.sparse import csr_array  # noqa: PLC0415 - as heavy as in kernel_ridge
-
     shape = (len(coefficients), len(vocabulary.terms))
     found = csr_array((rows.values, rows.indices, rows.starts), shape=shape).T @ coefficients
     return TextWeights(vocabulary, found.astype(np.float16))

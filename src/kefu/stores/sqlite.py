@@ -196,7 +196,7 @@ def open_database(path: Path, metrics: Metrics | None = None) -> Database:
     except DatabaseError as error:
         engine.dispose()
         raise SettingsError(f"Cannot open the database {path}: {error.orig}") from error
-    except BaseException:
+    except BaseException:  # Ctrl-C too: the file must not stay open
         engine.dispose()
         raise
     return Database(engine, metrics)

@@ -5,25 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from kefu.intent.actions import Action
 from kefu.stamps import now_ms
-from kefu.stores.schema import intent_actions, versions
+from kefu.stores.schema import intent_actions
 from kefu.stores.sqlite import Database
+from kefu.stores.sqlite_statements import raise_version, upsert, version_of
 
 _ACTIONS = "intent_actions"
 
-_SAVE = insert(intent_actions)
-_SAVE = _SAVE.on_conflict_do_update(
-    index_elements=["label"],
-    set_={c.name: _SAVE.excluded[c.name] for c in intent_actions.c if c.name != "label"},
-)
-_BUMP = (
-    insert(versions)
-    .values(name=_ACTIONS, version=1)
-    .on_conflict_do_update(index_elements=["name"], set_={"version": versions.c.version + 1})
-)
+_SAVE = upsert(intent_actions, "label")
 
 
 class SqliteActions:
@@ -34,7 +25,7 @@ class SqliteActions:
 
     def version(self) -> int:
         with self._database.read() as connection:
-            return _version(connection)
+            return version_of(connection, _ACTIONS)
 
     def load(self) -> tuple[int, dict[str, Action]]:
         """The version and the actions by label."""
@@ -43,7 +34,7 @@ class SqliteActions:
             found = {
                 row.label: Action(row.kind, row.reply_zh, row.reply_en, row.url) for row in rows
             }
-            return _version(connection), found
+            return version_of(connection, _ACTIONS), found
 
     def save(self, actions: Mapping[str, Action]) -> None:
         """Set the action of each label, all or nothing."""
@@ -61,7 +52,7 @@ class SqliteActions:
 
         def change(connection: Connection) -> None:
             connection.execute(_SAVE, rows)
-            connection.execute(_BUMP)
+            raise_version(connection, _ACTIONS)
 
         self._database.write(change)
 
@@ -72,12 +63,7 @@ class SqliteActions:
             found = connection.execute(
                 delete(intent_actions).where(intent_actions.c.label == label)
             )
-            connection.execute(_BUMP)
+            raise_version(connection, _ACTIONS)
             return found.rowcount > 0
 
         return self._database.write(change)
-
-
-def _version(connection: Connection) -> int:
-    query = select(versions.c.version).where(versions.c.name == _ACTIONS)
-    return connection.execute(query).scalar() or 0

@@ -7,34 +7,20 @@ from typing import Any, TypeVar
 
 import numpy as np
 from sqlalchemy import Connection, Row, delete, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from kefu.knowledge.entry import Entry, IndexedEntry
 from kefu.stamps import now_ms
-from kefu.stores.schema import entries, entry_vectors, versions
+from kefu.stores.schema import entries, entry_vectors
 from kefu.stores.sqlite import Database
+from kefu.stores.sqlite_statements import raise_version, upsert, version_of
 
 T = TypeVar("T")
 
 _KNOWLEDGE = "knowledge"
 _ROWS_PER_STATEMENT = 500
 
-_SAVE_ENTRY = insert(entries)
-_SAVE_ENTRY = _SAVE_ENTRY.on_conflict_do_update(
-    index_elements=["id"],
-    set_={c.name: _SAVE_ENTRY.excluded[c.name] for c in entries.c if c.name != "id"},
-)
-_SAVE_VECTORS = insert(entry_vectors)
-_SAVE_VECTORS = _SAVE_VECTORS.on_conflict_do_update(
-    index_elements=["entry_id"],
-    set_={c.name: _SAVE_VECTORS.excluded[c.name] for c in entry_vectors.c if c.name != "entry_id"},
-)
-_BUMP = (
-    insert(versions)
-    .values(name=_KNOWLEDGE, version=1)
-    .on_conflict_do_update(index_elements=["name"], set_={"version": versions.c.version + 1})
-    .returning(versions.c.version)
-)
+_SAVE_ENTRY = upsert(entries, "id")
+_SAVE_VECTORS = upsert(entry_vectors, "entry_id")
 
 
 class SqliteKnowledge:
@@ -45,7 +31,7 @@ class SqliteKnowledge:
 
     def version(self) -> int:
         with self._database.read() as connection:
-            return _version(connection)
+            return version_of(connection, _KNOWLEDGE)
 
     def count(self) -> int:
         with self._database.read() as connection:
@@ -65,7 +51,7 @@ class SqliteKnowledge:
         indexed: list[IndexedEntry] = []
         unencoded: list[Entry] = []
         with self._database.read() as connection:
-            version = _version(connection)
+            version = version_of(connection, _KNOWLEDGE)
             for row in connection.execute(query.order_by(entries.c.id)):
                 if row.encoder_id == encoder_id:
                     indexed.append(IndexedEntry(_entry(row), _vectors(row)))
@@ -88,18 +74,12 @@ def _save(
     for chunk in _chunks(changed):
         connection.execute(_SAVE_ENTRY, [_entry_row(item.entry) for item in chunk])
         connection.execute(_SAVE_VECTORS, [_vector_row(item, encoder_id) for item in chunk])
-    version: int = connection.execute(_BUMP).scalar_one()
-    return version
+    return raise_version(connection, _KNOWLEDGE)
 
 
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(items), _ROWS_PER_STATEMENT):
         yield items[start : start + _ROWS_PER_STATEMENT]
-
-
-def _version(connection: Connection) -> int:
-    query = select(versions.c.version).where(versions.c.name == _KNOWLEDGE)
-    return connection.execute(query).scalar_one_or_none() or 0
 
 
 def _entry_row(entry: Entry) -> dict[str, Any]:

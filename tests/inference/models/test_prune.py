@@ -83,7 +83,7 @@ def test_same_source_gives_same_bytes(small_gguf: SmallGguf, tmp_path: Path) -> 
 def test_other_vocabularies_are_refused(
     options: dict[str, object], said: str, tmp_path: Path
 ) -> None:
-    path = write_gguf(tmp_path / "x.gguf", **options).path  # type: ignore[arg-type]
+    path = write_gguf(tmp_path / "x.gguf", **options).path
     with pytest.raises(ModelCorrupt, match=said):
         prune_vocabulary(path, tmp_path / "pruned.gguf", SOURCE_SUM)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["x.gguf"]

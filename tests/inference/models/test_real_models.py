@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ def test_defaults_are_pulled_pruned_and_checked(tmp_path: Path, watcher: Watcher
         verify_installed(ensure(settings, name, progress=watcher))
     encoder, generator = resolve_encoder(settings), resolve_generator(settings)
     assert encoder.size_bytes == 71_794_489
-    assert os.path.getsize(generator.path) == 112_320_992  # noqa: PTH202
+    assert generator.path.stat().st_size == 112_320_992
     assert generator.prompt == "completion"
     assert f"checking: {len(PROMPTS)}/{len(PROMPTS)} sentences identical" in watcher.steps
     assert watcher.licences == ["gemma-3-270m"]

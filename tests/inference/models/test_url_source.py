@@ -90,7 +90,7 @@ def test_a_broken_download_goes_on_where_it_ended(tmp_path: Path, shelf: tuple[t
     ensure(settings, url)
     half = len(server.content) // 2
     assert server.ranges == [None, f"bytes={half}-"]
-    assert resolve_generator(settings).path.read_bytes() == server.content  # type: ignore[union-attr]
+    assert resolve_generator(settings).path.read_bytes() == server.content
 
 
 def test_a_file_that_changed_in_between_is_fetched_anew(

@@ -6,18 +6,18 @@ Sentence Encoder for Semantic Retrieval"), int8, whose tokeniser is part of the 
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from kefu.errors import ModelCorrupt, ModelError, ModelMissing
 from kefu.inference.encoder.protocol import Vectors
+from kefu.inference.models.files import sha256_of
+from kefu.inference.onnx_runtime import open_session, runs_by_length
 
 # Attention costs the square of the length: 512 characters take 8 ms, 4,000 take 200 ms (one
 # thread). A knowledge question has at most 500 characters, and what follows in a longer message
@@ -44,7 +44,7 @@ class OnnxEncoder:
     def __init__(self, path: Path, threads: int) -> None:
         self._session = _open_session(path, threads)
         self._input = str(self._session.get_inputs()[0].name)
-        self.id = f"onnx-{_sha256(path)[:16]}-{MAX_CHARACTERS}"
+        self.id = f"onnx-{sha256_of(path)[:16]}-{MAX_CHARACTERS}"
         self.dimensions = self._run([""]).shape[1]
 
     def encode(self, texts: Sequence[str]) -> Vectors:
@@ -55,7 +55,7 @@ class OnnxEncoder:
         """
         vectors = np.zeros((len(texts), self.dimensions), np.float32)
         cut = [_clean(text) for text in texts]
-        for rows in _runs_by_length(cut):
+        for rows in runs_by_length(cut, SENTENCES_PER_RUN):
             vectors[rows] = self._run([cut[row] for row in rows])
         return vectors
 
@@ -71,16 +71,9 @@ class OnnxEncoder:
 def _open_session(path: Path, threads: int) -> Any:
     if not path.is_file():
         raise ModelMissing(f"No sentence encoder at {path}. Fetch it with `kefu models pull`.")
-    options = onnxruntime.SessionOptions()
-    options.register_custom_ops_library(str(_tokeniser_library()))
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # A spinning thread burns a core that the generator could use while nothing is encoded.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # as above
+        return open_session(path, threads, _tokeniser_library())
+    except Exception as error:  # ONNX Runtime's errors share no base class
         raise ModelCorrupt(
             f"{path} is not an ONNX sentence encoder that can be loaded: {error}. "
             "Fetch it again with `kefu models pull`."
@@ -102,16 +95,5 @@ def _tokeniser_library() -> Path:
     raise ModelError("onnxruntime-extensions is not installed whole. Install kefu again.")
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _clean(text: str) -> str:
     return text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
-
-
-def _runs_by_length(texts: Sequence[str]) -> Iterator[list[int]]:
-    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-    for start in range(0, len(order), SENTENCES_PER_RUN):
-        yield order[start : start + SENTENCES_PER_RUN]

@@ -128,7 +128,7 @@ class Admission:
             self._tell_positions()
             async with asyncio.timeout(self._wait_seconds):
                 await waiter.granted
-        except BaseException as error:
+        except BaseException as error:  # a caller that hung up too: its place goes to the next
             self._give_up(waiter)
             if isinstance(error, TimeoutError):
                 raise self._overloaded(

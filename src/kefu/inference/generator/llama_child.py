@@ -18,7 +18,7 @@ import signal
 import sys
 import threading
 from dataclasses import asdict, dataclass
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 PR_SET_PDEATHSIG = 1
 
@@ -108,7 +108,7 @@ def _step_back(niceness: int) -> None:
         os.nice(niceness)
 
 
-def _serve(config: ChildConfig):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _serve(config: ChildConfig) -> Any:
     """Load the model and listen. Exits with 1 where that fails: llama.cpp has logged why."""
     os.environ.setdefault("GOMP_SPINCOUNT", OPENMP_SPINS)  # read when the library is loaded
     import xllamacpp  # noqa: PLC0415 - after that, nice, and the watch on the parent
@@ -148,7 +148,7 @@ def _batch_tokens(config: ChildConfig, has_gpu: bool) -> int:
     return max(config.n_parallel, min(wanted, MOST_BATCH_TOKENS))
 
 
-def _has_gpu(xllamacpp) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _has_gpu(xllamacpp: Any) -> bool:
     kinds = xllamacpp.ggml_backend_dev_type
     gpus = (kinds.GGML_BACKEND_DEVICE_TYPE_GPU, kinds.GGML_BACKEND_DEVICE_TYPE_IGPU)
     return any(device["type"] in gpus for device in xllamacpp.get_device_info())

@@ -54,7 +54,7 @@ class LlamaRun:
                 f"it was not ready within {settings.start_seconds:g} s. Take a smaller model, or "
                 "raise generator.start_seconds.",
             ) from error
-        except BaseException:
+        except BaseException:  # a cancelled start too: no child may be left behind
             await run.stop()
             raise
         if run.base_url:

@@ -113,7 +113,7 @@ def fetch(source: Source, target: Path, on_progress: OnProgress) -> None:
     """Write what `source` names to `target`. Raises `SourceFailed`; then there is no `target`."""
     try:
         _FETCHERS[source.scheme](source, target, on_progress)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: half a file must not be taken for a whole one
         target.unlink(missing_ok=True)
         raise
 
@@ -319,7 +319,7 @@ def _download(url: str, partial: Path, tag_file: Path, on_progress: OnProgress) 
 def _hub_bar(base: Any, on_progress: OnProgress) -> Any:
     """A tqdm that draws nothing and passes the numbers on."""
 
-    class Bar(base):  # type: ignore[misc]
+    class Bar(base):  # type: ignore[misc]  # the base is chosen by the hub's library
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             self._done = int(kwargs.get("initial") or 0)
             self._total = int(kwargs.get("total") or 0)

@@ -66,8 +66,7 @@ async def teach_sample(intents: Intents, encoder: SentenceEncoder) -> None:
 
 
 def _train(intents: Intents, encoder: SentenceEncoder) -> None:
-    # SciPy is only needed here and by `kefu intent train`; a desk that serves has no use for it.
-    from kefu.intent.training import save, train  # noqa: PLC0415 - as above
+    from kefu.intent.training import save, train  # noqa: PLC0415 - SciPy: no use to a later start
 
     trained = train(sample_examples(), encoder.encode, encoder.id)
 

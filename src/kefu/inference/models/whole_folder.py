@@ -13,11 +13,12 @@ from kefu.inference.models.files import sync_directory, sync_file
 
 
 @contextmanager
-def written_whole(target: Path, marker: str) -> Iterator[Path]:
+def written_whole(target: Path, marker: str | None = None) -> Iterator[Path]:
     """A folder to write into. When the block ends well it takes the place of `target`.
 
     `marker` is a file that such folders have: an older one is replaced, anything else with
-    content is refused (`InvalidInput`), because it may be somebody's work.
+    content is refused (`InvalidInput`), because it may be somebody's work. Without a marker
+    whatever is there is refused.
     """
     _check_replaceable(target, marker)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -26,13 +27,23 @@ def written_whole(target: Path, marker: str) -> Iterator[Path]:
         made = Path(around) / "made"
         made.mkdir()
         yield made
-        for file in made.iterdir():
-            sync_file(file)
+        for path in made.rglob("*"):
+            sync_directory(path) if path.is_dir() else sync_file(path)
+        _check_replaceable(target, marker)  # it may have appeared meanwhile
         _exchange(made, target, Path(around) / "old")
         sync_directory(target.parent)
 
 
-def _check_replaceable(target: Path, marker: str) -> None:
+def require_new(target: Path) -> None:
+    """Raises `InvalidInput`."""
+    if target.exists():
+        raise InvalidInput(f"{target} exists already. Remove it or give another folder.")
+
+
+def _check_replaceable(target: Path, marker: str | None) -> None:
+    if marker is None:
+        require_new(target)
+        return
     if target.exists() and not target.is_dir():
         raise InvalidInput(f"{target} is a file. Name a folder to write to.")
     if target.is_dir() and any(target.iterdir()) and not (target / marker).is_file():

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kefu.bert.whole_folder import written_whole
 from kefu.errors import InvalidInput
+from kefu.inference.models.whole_folder import written_whole
 
 
 def test_appears_when_the_block_ends_and_replaces_an_older_one(tmp_path: Path) -> None:

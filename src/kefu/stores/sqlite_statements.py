@@ -1,0 +1,31 @@
+"""Statements that several SQLite stores need."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Table, select
+from sqlalchemy.dialects.sqlite import Insert, insert
+
+from kefu.stores.schema import versions
+
+
+def upsert(table: Table, key: str) -> Insert:
+    """Add rows, and replace those with the same `key`."""
+    add = insert(table)
+    replaced = {c.name: add.excluded[c.name] for c in table.c if c.name != key}
+    return add.on_conflict_do_update(index_elements=[key], set_=replaced)
+
+
+def raise_version(connection: Connection, name: str) -> int:
+    """Count a change, so that other processes notice it; the new number."""
+    add = insert(versions).values(name=name, version=1)
+    raised = add.on_conflict_do_update(
+        index_elements=["name"], set_={"version": versions.c.version + 1}
+    )
+    number: int = connection.execute(raised.returning(versions.c.version)).scalar_one()
+    return number
+
+
+def version_of(connection: Connection, name: str) -> int:
+    """How many changes there were."""
+    query = select(versions.c.version).where(versions.c.name == name)
+    return connection.execute(query).scalar() or 0
