@@ -1,16 +1,19 @@
 """The default intent trainer on public data: accuracy, out-of-scope, calibration, seconds.
 
     python -m loadtests.intents ../shared/data/intent [--json] [--only banking77 clinc150]
+    python -m loadtests.intents ../shared/data/intent --languages
 
 Each set is trained on its train file and measured on its dev file. BANKING77's published valid file
 is a part of its train file: those texts, in whatever case and punctuation, are taken out first. The
 ten-shot lists are measured on the rest of the train file. `alone` encodes and classifies one text
-after another, `batch` all of them; medians, encoder included.
+after another, `batch` all of them; medians, encoder included. `--languages`: do a sentence and its
+translation (xSID) get the same intent? Five folds, taught the halves of one language or of both.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import statistics
 import sys
@@ -19,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -32,6 +36,7 @@ from kefu.settings import load_settings, usable_cpus
 _ALONE = 200
 _BATCH = 256
 _ROUNDS = 3
+_FOLDS = 5
 
 SETS = {
     "banking77": ("banking77_train.csv", "banking77_valid.csv"),
@@ -126,6 +131,29 @@ def _alone(trained: Trained, tests: Sequence[Example], encoder: OnnxEncoder) -> 
     return statistics.median(times)
 
 
+def same_in_both_languages(folder: Path, encoder: OnnxEncoder) -> dict[str, float]:
+    """The share of held-out pairs with the same intent, by the language that was taught."""
+    with (folder / "xsid_zh_valid.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    sides = {"zh": [row["text"] for row in rows], "en": [row["text_en"] for row in rows]}
+    vectors = {side: encoder.encode(texts) for side, texts in sides.items()}
+    fold = np.random.default_rng(0).integers(0, _FOLDS, len(rows))
+    shares = {}
+    for taught in (("zh",), ("en",), ("zh", "en")):
+        same = []
+        for number in range(_FOLDS):
+            known = {
+                (sides[side][i], rows[i]["label"])
+                for side in taught
+                for i in np.flatnonzero(fold != number)
+            }
+            model = train([Example(*pair) for pair in known], encoder.encode, encoder.id).classifier
+            zh, en = (model.classify(sides[side], vectors[side]) for side in ("zh", "en"))
+            same += [zh[i].label == en[i].label for i in np.flatnonzero(fold == number)]
+        shares["+".join(taught)] = round(float(np.mean(same)), 4)
+    return shares
+
+
 def _table(results: Sequence[Result]) -> Table:
     table = Table(*(name.replace("_", " ") for name in asdict(results[0])))
     for result in results:
@@ -143,11 +171,15 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--languages", action="store_true", help="Chinese and English alike?")
     parser.add_argument("--data-dir", type=Path, help="of kefu, for its sentence encoder")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     settings = load_settings({"data_dir": chosen.data_dir})
     encoder = OnnxEncoder(resolve_encoder(settings).path, usable_cpus())
+    if chosen.languages:
+        print(json.dumps(same_in_both_languages(chosen.folder, encoder)))
+        return
     results = []
     for name in chosen.only:
         print(f"{name} ...", file=sys.stderr)
