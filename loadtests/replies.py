@@ -32,7 +32,6 @@ from kefu.knowledge.entry import Entry
 from kefu.knowledge.match import Passages
 from kefu.knowledge.sample_shop import sample_entries
 from kefu.knowledge.service import open_knowledge
-from kefu.knowledge.terms import fold, lexical_terms
 from kefu.language import detect
 from kefu.settings import LogSettings, load_settings
 from kefu.stores.sqlite import open_database
@@ -40,6 +39,7 @@ from kefu.stores.sqlite_intents import SqliteActions
 from kefu.stores.sqlite_knowledge import SqliteKnowledge
 from kefu.stores.sqlite_transcript import SqliteTranscript
 from kefu.telemetry import Metrics, configure_logging
+from kefu.terms import fold, lexical_terms
 from kefu.turn.context import Contexts, Conversation
 from kefu.turn.pipeline import Pipeline
 from kefu.turn.prompt import PromptWriter

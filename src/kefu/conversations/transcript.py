@@ -24,8 +24,20 @@ class Citation:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """An entry offered by a reply that asks back: `title` is the question to be sent."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True)
 class Turn:
-    """One message of a customer and what became of it."""
+    """One message of a customer and what became of it.
+
+    `standalone_question` is a follow-up as it was completed from the turns before it, "" where the
+    words of `question` said it all.
+    """
 
     uid: str
     conversation_id: str
@@ -38,6 +50,8 @@ class Turn:
     confidence: float = 0.0
     citations: tuple[Citation, ...] = ()
     timings_ms: dict[str, float] = field(default_factory=dict)
+    choices: tuple[Choice, ...] = ()
+    standalone_question: str = ""
     error_code: str | None = None
     idempotency_key: str | None = None
     turn_id: str = field(default_factory=new_id)

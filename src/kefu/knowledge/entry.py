@@ -1,4 +1,4 @@
-"""One thing the company knows: a question, the ways customers ask it, and the vetted answer."""
+"""One thing the company knows: a question with its vetted answer, or a passage of a document."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +21,26 @@ MAX_ANSWER = 8000
 MAX_ALTERNATIVES = 100
 MAX_TAGS = 32
 MAX_TAG = 64
+MAX_SOURCE = 500
 
 # An id stands in URLs, file names and citations.
 _SAFE_ID = re.compile(r"[0-9A-Za-z_\u3400-\u9fff][0-9A-Za-z_.:\u3400-\u9fff-]*")
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
+# `faq`: a question that a person wrote with its answer, which may go out word for word.
+# `passage`: a piece of a document under its headings, for the generator to write from.
+Kind = Literal["faq", "passage"]
+
+
 @dataclass(frozen=True)
 class Entry:
-    """`language` is that of the answer: "zh", "en", or "" until it is looked at."""
+    """`language` is that of the answer: "zh", "en", or "" until it is looked at.
+
+    Of a passage `question` is the path of its headings, `answer` its text and `alternatives` its
+    sentences. `source` names the file or page an entry came from, "" where a person entered it.
+    `valid_from` and `valid_until` are the first and the last day on which it may be used.
+    """
 
     id: str
     question: str
@@ -35,16 +48,34 @@ class Entry:
     alternatives: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     language: str = ""
+    kind: Kind = "faq"
+    source: str = ""
+    page: int | None = None
+    enabled: bool = True
+    valid_from: date | None = None
+    valid_until: date | None = None
 
     @property
     def questions(self) -> tuple[str, ...]:
         return (self.question, *self.alternatives)
 
     @property
+    def is_dated(self) -> bool:
+        return self.valid_from is not None or self.valid_until is not None
+
+    def is_valid_on(self, day: date) -> bool:
+        """Whether it may be used on that day; disabled entries never."""
+        started = self.valid_from is None or self.valid_from <= day
+        ended = self.valid_until is not None and self.valid_until < day
+        return self.enabled and started and not ended
+
+    @property
     def content_hash(self) -> str:
-        """Same hash, same content: such an entry needs no new vectors."""
-        fields = [self.question, self.answer, self.alternatives, self.tags, self.language]
-        text = json.dumps([self.id, *fields], ensure_ascii=True)
+        """Same hash, same content: such an entry is not saved again."""
+        days = [str(day) if day else "" for day in (self.valid_from, self.valid_until)]
+        written = [self.question, self.answer, self.alternatives, self.tags, self.language]
+        about = [self.kind, self.source, self.page, self.enabled, *days]
+        text = json.dumps([self.id, *written, *about], ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -72,6 +103,10 @@ def problems_of(entry: Entry) -> Iterator[tuple[str, str]]:
     yield from _list_problems("tags", entry.tags, MAX_TAGS, MAX_TAG)
     if entry.language not in ("zh", "en", ""):
         yield "language", f"{entry.language[:20]!r} is not zh, en or empty"
+    if len(entry.source) > MAX_SOURCE:
+        yield "source", f"has {len(entry.source)} characters; {MAX_SOURCE} are allowed"
+    if entry.valid_from and entry.valid_until and entry.valid_until < entry.valid_from:
+        yield "valid_until", f"{entry.valid_until} is before valid_from, {entry.valid_from}"
 
 
 def _id_problems(id_: str) -> Iterator[tuple[str, str]]:

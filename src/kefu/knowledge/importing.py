@@ -12,8 +12,8 @@ from pathlib import Path
 
 from kefu.errors import InvalidFile, RowProblem
 from kefu.knowledge.entry import Entry, problems_of, with_language
-from kefu.knowledge.terms import exact_key
 from kefu.tables import Cell, Row, read_table
+from kefu.terms import exact_key
 
 COLUMNS = ("id", "question", "answer", "alternatives", "tags", "language")
 _REQUIRED = ("question", "answer")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kefu.knowledge.entry import Entry, IndexedEntry
 from kefu.knowledge.lexical import build_lexical_index
-from kefu.knowledge.terms import exact_key
+from kefu.terms import exact_key
 
 # Meaning and wording. 0.7 to 0.9 find the same on DIAC's hard negatives and on StackFAQ; free
 # rewordings share no words, so the sample shop wants more meaning (docs/knowledge.md).

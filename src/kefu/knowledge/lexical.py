@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kefu.knowledge.terms import lexical_terms
+from kefu.terms import lexical_terms
 
 Floats = NDArray[np.float32]
 

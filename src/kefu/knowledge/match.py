@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.index import Match
-from kefu.knowledge.verifier import find_disagreement, share_of_new_words
+from kefu.paraphrase.verifier import find_disagreement, share_of_new_words
 from kefu.settings import KnowledgeSettings
 
 
@@ -58,18 +58,25 @@ def decide(query: str, matches: Sequence[Match], settings: KnowledgeSettings) ->
     return Passages(passages, doubt) if passages else Nothing()
 
 
+def known_of(entry: Entry) -> str:
+    """Everything that an entry says."""
+    return " ".join((*entry.questions, entry.answer))
+
+
 def _find_doubt(query: str, best: Match, settings: KnowledgeSettings) -> str | None:
     """Why the best match is not sure; None where it is."""
+    if best.entry.kind == "passage":
+        return "it is a passage of a document"
     if best.exact:
         return None if best.lead > 0 else "two entries answer this very question differently"
     if best.foreign:
         return "it is in another language"
-    new = share_of_new_words(query, best.entry)
+    new = share_of_new_words(query, " ".join(best.entry.questions))
     needed = settings.sure_score + NEWNESS_PENALTY * new
     if best.score < needed:
         return f"its score is {best.score:.2f} and {needed:.2f} is needed: {new:.0%} new words"
     if best.lead < settings.sure_margin:
         return f"its lead is {best.lead:.2f} and {settings.sure_margin:.2f} is needed"
-    if disagreement := find_disagreement(query, best.question, best.entry):
+    if disagreement := find_disagreement(query, best.question, known_of(best.entry)):
         return f"the questions differ: {disagreement}"
     return None

@@ -5,7 +5,9 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
+    Date,
     Float,
     ForeignKey,
     Index,
@@ -16,6 +18,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
+    true,
 )
 
 metadata = MetaData()
@@ -41,6 +45,10 @@ turns = Table(
     Column("confidence", Float, nullable=False),
     Column("citations", JSON, nullable=False),
     Column("timings_ms", JSON, nullable=False),
+    # Entries the customer was asked to choose from ("did you mean").
+    Column("choices", JSON, nullable=False, server_default="[]"),
+    # A follow-up as it was completed from the turns before it, "" where the words said it all.
+    Column("standalone_question", Text, nullable=False, server_default=""),
     Column("error_code", String(64)),
     Column("created_at_ms", BigInteger, nullable=False),
     UniqueConstraint("uid", "idempotency_key"),
@@ -58,8 +66,15 @@ entries = Table(
     Column("alternatives", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
     Column("language", String(8), nullable=False),
+    Column("kind", String(16), nullable=False, server_default="faq"),
+    Column("source", Text, nullable=False, server_default=""),
+    Column("page", Integer),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
+    Column("valid_from", Date),
+    Column("valid_until", Date),
     Column("content_hash", String(64), nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
+    Index("entries_by_source", "source"),
 )
 
 entry_vectors = Table(
@@ -81,6 +96,56 @@ intent_actions = Table(
     Column("reply_en", Text, nullable=False),
     Column("url", Text, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
+)
+
+# What customers thought of a reply.
+ratings = Table(
+    "ratings",
+    metadata,
+    Column(
+        "turn_id", String(64), ForeignKey("turns.turn_id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("is_good", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+# Questions whose right entry is known: replayed before a change of the knowledge.
+golden_questions = Table(
+    "golden_questions",
+    metadata,
+    Column("question", String(500), primary_key=True),
+    # "" where no entry may answer. No foreign key: what a deletion breaks is what is asked.
+    Column("entry_id", String(128), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+# Generated answers that may be given again.
+cached_answers = Table(
+    "cached_answers",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    # SHA-256 of everything the answer depends on besides its entries: kefu/answers/key.py.
+    Column("key", String(64), nullable=False, unique=True),
+    Column("question", Text, nullable=False),
+    Column("language", String(8), nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("intent_label", String(128), nullable=False),
+    Column("intent_score", Float, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("citations", JSON, nullable=False),
+    # {entry id: its content hash} of the entries that were read: another hash, and it is void.
+    Column("entry_hashes", JSON, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("pinned", Boolean, nullable=False, server_default=false()),
+    Column("edited", Boolean, nullable=False, server_default=false()),
+    Column("encoder_id", String(128), nullable=False),
+    # float32, of the question; NULL where the answer is for the very same words only.
+    Column("vector", LargeBinary),
+    Column("exact_hits", Integer, nullable=False, server_default="0"),
+    Column("semantic_hits", Integer, nullable=False, server_default="0"),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("last_hit_at_ms", BigInteger, nullable=False),
 )
 
 # Counters that rise with every change, so that another process notices it.

@@ -90,6 +90,12 @@ def _entry_row(entry: Entry) -> dict[str, Any]:
         "alternatives": list(entry.alternatives),
         "tags": list(entry.tags),
         "language": entry.language,
+        "kind": entry.kind,
+        "source": entry.source,
+        "page": entry.page,
+        "enabled": entry.enabled,
+        "valid_from": entry.valid_from,
+        "valid_until": entry.valid_until,
         "content_hash": entry.content_hash,
         "updated_at_ms": now_ms(),
     }
@@ -113,6 +119,12 @@ def _entry(row: Row[Any]) -> Entry:
         alternatives=tuple(row.alternatives),
         tags=tuple(row.tags),
         language=row.language,
+        kind=row.kind,
+        source=row.source,
+        page=row.page,
+        enabled=row.enabled,
+        valid_from=row.valid_from,
+        valid_until=row.valid_until,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, case, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from kefu.conversations.transcript import Citation, ConversationSummary, Turn
+from kefu.conversations.transcript import Choice, Citation, ConversationSummary, Turn
 from kefu.stores.schema import turns
 from kefu.stores.sqlite import Database
 
@@ -107,4 +107,5 @@ def _count_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
 def _turn(row: Row[Any]) -> Turn:
     values = dict(row._mapping)
     values["citations"] = tuple(Citation(**c) for c in values["citations"])
+    values["choices"] = tuple(Choice(**c) for c in values["choices"])
     return Turn(**values)

@@ -16,15 +16,15 @@ from functools import cached_property, lru_cache
 from itertools import pairwise
 
 from kefu.knowledge.entry import Entry
-from kefu.knowledge.rules import (
+from kefu.language import CJK
+from kefu.paraphrase.rules import (
     CHINESE_FILLERS,
     ENGLISH_FILLERS,
     NEGATION,
     NOT_NEGATION,
     SYNONYMS,
 )
-from kefu.knowledge.terms import fold, stem, without_apostrophes
-from kefu.language import CJK
+from kefu.terms import fold, stem, without_apostrophes
 from kefu.turn.quantities import WEB_ADDRESS, Quantity, find_quantities, without_quantities
 
 

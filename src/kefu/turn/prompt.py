@@ -15,8 +15,9 @@ from typing import Literal
 from kefu.errors import SettingsError
 from kefu.inference.generator.protocol import Prompt
 from kefu.knowledge.index import Match
-from kefu.knowledge.verifier import find_disagreement, share_of_new_words
+from kefu.knowledge.match import known_of
 from kefu.language import Language
+from kefu.paraphrase.verifier import find_disagreement, share_of_new_words
 from kefu.settings import Settings
 from kefu.turn.reply import Round
 from kefu.turn.tokens import cut_to_tokens, estimate_tokens
@@ -173,10 +174,12 @@ class PromptWriter:
         if not self.copies_only:
             return True
         best = passages[0]
-        if find_disagreement(question, best.question, best.entry):
+        if find_disagreement(question, best.question, known_of(best.entry)):
             return False
         asked = " ".join((*(earlier.question for earlier in rounds[-1:]), question))
-        shares = (share_of_new_words(text, best.entry) for text in (question, asked))
+        shares = (
+            share_of_new_words(text, " ".join(best.entry.questions)) for text in (question, asked)
+        )
         return min(shares) <= MAX_NEW_SHARE
 
     @staticmethod

@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kefu.knowledge.entry import Entry
-from kefu.knowledge.rules import (
+from kefu.language import CJK
+from kefu.paraphrase.rules import (
     AXES,
     CHINESE_FILLERS,
     DIFFERENT_KINDS,
@@ -23,8 +23,7 @@ from kefu.knowledge.rules import (
     QUESTION_KINDS,
     SYNONYMS,
 )
-from kefu.knowledge.terms import fold, stem, without_apostrophes
-from kefu.language import CJK
+from kefu.terms import fold, stem, without_apostrophes
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
 _CHINESE_NUMBER = re.compile(r"[一二两三四五六七八九十]+(?=[天个日号件次月年元块级折期小周星])")
@@ -38,26 +37,28 @@ _SHORTEST_MISSPELT = 5
 
 @dataclass(frozen=True)
 class _Pair:
-    """What is compared, folded: the query, the question it matched, and the entry around it."""
+    """What is compared, folded: the query, the question it matched, and what is known around it."""
 
     query: str
     question: str
     everything: str
 
 
-def find_disagreement(query: str, question: str, entry: Entry) -> str | None:
-    """Why `query` asks something else than `question` of `entry`; None where nothing says so."""
-    everything = fold(" ".join((*entry.questions, entry.answer)))
-    pair = _Pair(fold(query), fold(question), everything)
+def find_disagreement(query: str, question: str, known: str = "") -> str | None:
+    """Why `query` asks something else than `question`; None where nothing says so.
+
+    `known` is what stands around the question, such as its answer: a number in it is no surprise.
+    """
+    pair = _Pair(fold(query), fold(question), fold(f"{question} {known}"))
     return next((reason for rule in _RULES if (reason := rule(pair))), None)
 
 
-def share_of_new_words(query: str, entry: Entry) -> float:
-    """0 where the entry's questions have every word of the query, 1 where they have none.
+def share_of_new_words(query: str, known: str) -> float:
+    """0 where the known questions have every word of the query, 1 where they have none.
 
     Fillers do not count, synonyms and misspellings are known, and two Han characters are a word.
     """
-    asked, known = fold(query), _with_synonyms(fold(" ".join(entry.questions)))
+    asked, known = fold(query), _with_synonyms(fold(known))
     characters = _CJK_CHARACTER.findall(CHINESE_FILLERS.sub(" ", asked))
     words = [word for word in _latin_words(asked) if word not in ENGLISH_FILLERS]
     known_words = {stem(word) for word in _latin_words(known)}

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kefu.knowledge.terms import exact_key, lexical_terms, stem
 from kefu.language import detect
+from kefu.terms import exact_key, lexical_terms, stem
 
 
 @pytest.mark.parametrize(
