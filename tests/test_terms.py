@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kefu.language import detect
-from kefu.terms import exact_key, lexical_terms, stem
+from kefu.terms import count_terms, exact_key, lexical_terms, simplified, stem
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,34 @@ def test_any_text_can_be_folded(text: str) -> None:
     assert detect(text) in ("zh", "en")
 
 
-def test_terms_are_bigrams_and_stems() -> None:
-    assert lexical_terms("退货 Refunds") == {"退": 0.3, "货": 0.3, "退货": 1.0, "refund": 1.0}
+def test_terms_are_characters_pairs_stems_and_runs_of_letters() -> None:
+    chinese = {"退": 1.0, "货": 1.0, "退货": 0.2}
+    assert lexical_terms("退货 the bags 7") == chinese | {
+        "the": 0.1, "bag": 0.5, "#^bag": 0.25, "#bags": 0.25, "#ags$": 0.25, "7": 0.5
+    }  # fmt: skip
+
+
+def test_one_wrong_letter_leaves_most_runs() -> None:
+    right, wrong = set(lexical_terms("delivery")), set(lexical_terms("dilivery"))
+    assert right & wrong == {"#live", "#iver", "#very", "#ery$"}
+    assert not set(lexical_terms("ring")) & set(lexical_terms("king")) - {"#ing$"}
+
+
+def test_terms_are_counted() -> None:
+    assert count_terms("退货，退款") == {"退": 2, "货": 1, "款": 1, "退货": 1, "退款": 1}
+
+
+@pytest.mark.parametrize(
+    ("traditional", "plain"),
+    [("請問退貨運費由誰承擔？", "请问退货运费由谁承担"), ("ＡＢＣ　發票", "abc 发票")],
+)
+def test_traditional_characters_are_simplified(traditional: str, plain: str) -> None:
+    assert exact_key(traditional) == exact_key(plain)
+    assert lexical_terms(traditional) == lexical_terms(plain)
+
+
+def test_a_character_becomes_the_same_whatever_stands_beside_it() -> None:
+    assert simplified("乾 隆") == simplified("乾隆").replace("隆", " 隆")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""Tables from bytes: CSV of any delimiter and usual encoding, or JSON lines, with line numbers."""
+"""Tables from bytes: CSV of any delimiter and usual encoding, or JSON lines, with line numbers.
+
+Other files with rows (a workbook's sheets) become tables through `table_of`.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kefu.errors import InvalidFile, RowProblem
@@ -124,23 +127,30 @@ def _check_table(table: Table, required: Sequence[str]) -> None:
 
 
 def _read_csv(text: str, name: str, required: Sequence[str], aliases: Mapping[str, str]) -> Table:
-    delimiter = _sniff_delimiter(text, required, aliases)
-    records = _Records(text, delimiter)
-    header = next(iter(records), (1, []))[1]
+    records = _Records(text, _sniff_delimiter(text, required, aliases))
+    table = table_of(records, name, aliases)
+    return replace(table, problems=(*table.problems, *records.problems))
+
+
+def table_of(
+    records: Iterable[tuple[int, Sequence[str]]], name: str, aliases: Mapping[str, str]
+) -> Table:
+    """A table of rows that are given with their line numbers, the header first."""
+    rest = iter(records)
+    first_line, header = next(rest, (1, ()))
     columns = [_column(cell, aliases) for cell in header]
     problems = [
-        RowProblem(1, column or "header", "column is given twice")
+        RowProblem(first_line, column or "header", "column is given twice")
         for number, column in enumerate(columns)
         if column in columns[:number] and column
     ]
     rows = []
-    for line, cells in records:
+    for line, cells in rest:
         if problem := _misfit(line, cells, columns):
             problems.append(problem)
         else:
             rows.append(Row(line, dict(zip(columns, cells, strict=False))))
-    named = [column for column in columns if column]
-    return Table(name, named, rows, (*problems, *records.problems))
+    return Table(name, [column for column in columns if column], rows, problems)
 
 
 def _misfit(line: int, cells: Sequence[str], columns: Sequence[str]) -> RowProblem | None:
@@ -222,6 +232,8 @@ def _cell(key: str, value: object) -> Cell:
         return value
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
         return str(value)
     raise ValueError(f"{key!r} is neither a text nor a list of texts")

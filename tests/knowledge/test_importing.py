@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from kefu.errors import InvalidFile
 from kefu.knowledge.entry import MAX_ANSWER, MAX_QUESTION, Entry
-from kefu.knowledge.importing import derived_id, read_entries
+from kefu.knowledge.importing import derived_id, read_entries, read_faq
+from tests.knowledge.documents.making import workbook
 
 
 def problems(text: str | bytes, name: str = "kb.csv") -> list[str]:
@@ -150,6 +152,66 @@ def test_a_quote_left_open_does_not_swallow_the_file() -> None:
 def test_what_is_no_table_gets_advice(content: bytes, says: str) -> None:
     with pytest.raises(InvalidFile, match=says):
         read_entries(content, "kb.csv")
+
+
+def test_days_and_switches_are_read_as_spreadsheets_write_them() -> None:
+    text = (
+        "编号,问题,答案,启用,生效日期,有效期至\n"
+        "a,甲,甲,否,2026-01-31,2026/2/1\n"
+        "b,乙,乙,,,2026年12月31日\n"
+        "c,丙,丙,TRUE,,\n"
+    )
+    first, second, third = read_entries(text.encode())
+    assert (first.enabled, first.valid_from, first.valid_until) == (
+        False,
+        date(2026, 1, 31),
+        date(2026, 2, 1),
+    )
+    assert (second.enabled, second.valid_until) == (True, date(2026, 12, 31))
+    assert (third.enabled, third.valid_from) == (True, None)
+    (row,) = read_entries(b'{"id": 1, "question": "q", "answer": "a", "enabled": false}', "a.jsonl")
+    assert not row.enabled
+
+
+def test_bad_days_and_switches_are_named() -> None:
+    text = "id,question,answer,enabled,valid_from,valid_until\n"
+    text += "a,q,a,maybe,2026-02-30,soon\nb,q,a,1,2026-02-02,2026-02-01\n"
+    assert problems(text) == [
+        "line 2, enabled: 'maybe' is neither yes nor no",
+        "line 2, valid_from: '2026-02-30' is no day like 2026-01-31",
+        "line 2, valid_until: 'soon' is no day like 2026-01-31",
+        "line 3, valid_until: 2026-02-01 is before valid_from, 2026-02-02",
+    ]
+
+
+HEADER = ["编号", "问题", "答案", "标签"]
+
+
+def test_each_sheet_of_a_workbook_that_is_a_table_is_read() -> None:
+    notes: list[str] = []
+    content = workbook(
+        售后=[HEADER, ["a", "怎么退货", "点退货"]],
+        说明=[["这里写说明"]],
+        物流=[HEADER[:3], ["b", "多久到", 3]],
+    )
+    table = read_faq(content, "faq.xlsx", notes.append, "workbook")
+    assert [(entry.id, entry.answer) for entry in table.entries] == [("a", "点退货"), ("b", "3")]
+    assert table.columns == {"id", "question", "answer", "tags"}
+    assert notes == ["Sheet '说明' was skipped: it has no column question and no answer."]
+
+
+def test_problems_in_a_workbook_name_the_sheet() -> None:
+    content = workbook(
+        一=[HEADER, ["a", "问", "答"], [], ["b", "", "答"]], 二=[HEADER, ["a", "问", "答"]]
+    )
+    with pytest.raises(InvalidFile, match="2 lines cannot be taken") as caught:
+        read_faq(content, "faq.xlsx", lambda _: None, "workbook")
+    assert [str(problem) for problem in caught.value.problems] == [
+        "line 2, 二!id: 'a' was given on line 2 of 一 before",
+        "line 4, 一!question: is empty",
+    ]
+    with pytest.raises(InvalidFile, match="no sheet has the columns question and answer"):
+        read_faq(workbook(x=[["a"]], y=[]), "faq.xlsx", lambda _: None, "workbook")
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

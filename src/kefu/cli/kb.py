@@ -1,10 +1,12 @@
-"""`kefu kb import|search|evaluate`: what the desk knows. A running desk notices within a second."""
+"""`kefu kb search|evaluate` and the other commands on what the desk knows.
+
+A running desk notices changes within a second.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,55 +16,37 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from kefu.cli import kb_entries, kb_gaps, kb_golden, kb_import
 from kefu.cli.context import settings_of
+from kefu.cli.kb_opened import opened
 from kefu.cli.output import print_json, progress_bar, source_of
-from kefu.errors import InvalidFile
-from kefu.inference.encoder.batcher import BatchedEncoder
-from kefu.inference.encoder.onnx import OnnxEncoder
-from kefu.inference.models.resolve import resolve_encoder
-from kefu.knowledge.entry import Entry
 from kefu.knowledge.evaluate import Evaluation, LabelledQuery, evaluate, read_queries
-from kefu.knowledge.importing import read_entries
 from kefu.knowledge.index import Match
-from kefu.knowledge.match import Decision, Nothing, Passages, Sure
-from kefu.knowledge.service import ImportReport, Knowledge, open_knowledge
+from kefu.knowledge.match import Choices, Decision, Nothing, Passages, Sure
 from kefu.language import detect
 from kefu.settings import Settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
-from kefu.telemetry import Metrics, configure_logging
+from kefu.tables import read_text
+from kefu.turn.dialogues import (
+    DialogueEvaluation,
+    LabelledTurn,
+    evaluate_dialogues,
+    is_dialogues,
+    read_dialogues,
+)
 
 app = typer.Typer(no_args_is_help=True, help="What the desk knows: questions and answers.")
+app.command("import")(kb_import.import_)
+app.command("list")(kb_entries.list_)
+app.command()(kb_entries.show)
+app.command()(kb_entries.sources)
+app.command()(kb_entries.delete)
+app.command()(kb_entries.enable)
+app.command()(kb_entries.disable)
+app.command("gaps")(kb_gaps.gaps)
+app.command("promote")(kb_gaps.promote_)
+app.add_typer(kb_golden.app, name="golden")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-
-
-@app.command("import")
-def import_(
-    ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A .csv or .jsonl file; - reads standard input.")],
-    dry_run: Annotated[bool, typer.Option(help="Only say what would change.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Add entries, and replace those with the same id. One bad row and nothing is changed."""
-    notes: list[str] = []
-    try:
-        entries = read_entries(*source_of(file), note=notes.append)
-    except InvalidFile as error:
-        if not as_json:
-            raise
-        print_json({"error": str(error), "problems": [asdict(p) for p in error.problems]})
-        raise typer.Exit(2) from error
-    report = asyncio.run(_import(settings_of(ctx), entries, dry_run))
-    if as_json:
-        print_json({**asdict(report), "dry_run": dry_run, "notes": notes})
-        return
-    for note in notes:
-        Console(stderr=True).print(Text(f"note: {note}", style="yellow"))
-    would = "would be " if dry_run else ""
-    typer.echo(
-        f"{report.added} {would}added, {report.changed} {would}changed, {report.unchanged} unchanged."
-    )
 
 
 @app.command()
@@ -88,19 +72,31 @@ def search(
 def evaluate_(
     ctx: typer.Context,
     file: Annotated[
-        Path, typer.Argument(help="CSV with query,faq_id; an empty faq_id: nothing answers it.")
+        Path,
+        typer.Argument(
+            help="CSV with query,faq_id (empty: nothing answers it), or dialogues as JSON lines."
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Ask labelled questions, and say how many are answered rightly and how many wrongly."""
-    queries = read_queries(*source_of(file))
-    result = asyncio.run(_evaluate(settings_of(ctx), queries))
+    """Ask labelled questions, and say how many are answered rightly and how many wrongly.
+
+    JSON lines with `turns` of `customer`, `faq_id` and `new_topic` are dialogues: then it says how
+    often the right entry is found for what customers ask on.
+    """
+    source, name = source_of(file)
+    settings = settings_of(ctx)
+    result: Evaluation | DialogueEvaluation
+    if is_dialogues(read_text(source, name, lambda _: None)):
+        result = asyncio.run(_evaluate_dialogues(settings, read_dialogues(source, name)))
+    else:
+        result = asyncio.run(_evaluate(settings, read_queries(source, name)))
     if as_json:
         print_json(asdict(result))
         return
-    for name, value in asdict(result).items():
+    for figure, value in asdict(result).items():
         shown = "-" if value is None else f"{value:.4f}" if isinstance(value, float) else value
-        typer.echo(f"{name:16} {shown}")
+        typer.echo(f"{figure:22} {shown}")
 
 
 @dataclass(frozen=True)
@@ -109,61 +105,60 @@ class _Found:
     decision: Decision
 
 
-@asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[tuple[Knowledge, BatchedEncoder]]:
-    """The knowledge of the data folder with its encoder, as in a desk."""
-    # A command's output is its result; what went on inside is said where something is odd.
-    configure_logging(settings.log.model_copy(update={"level": "warning"}))
-    chosen = settings.encoder
-    model = OnnxEncoder(resolve_encoder(settings).path, chosen.threads)
-    with open_database(settings.database_path) as database:
-        async with BatchedEncoder(
-            model, chosen.max_batch, chosen.max_waiting, Metrics()
-        ) as encoder:
-            store = SqliteKnowledge(database)
-            yield await open_knowledge(store, encoder, settings.knowledge), encoder
-
-
-async def _import(settings: Settings, entries: Sequence[Entry], dry_run: bool) -> ImportReport:
-    async with _opened(settings) as (knowledge, _):
-        if dry_run:
-            return await knowledge.compare(entries)
-        with progress_bar("encoding") as on_progress:
-            return await knowledge.import_entries(entries, on_progress)
-
-
 async def _search(settings: Settings, query: str, limit: int) -> _Found:
-    async with _opened(settings) as (knowledge, encoder):
-        vector = await encoder.encode(query)
-        matches = knowledge.search(query, vector, detect(query, settings.language), limit)
-        return _Found(matches, knowledge.decide(query, matches))
+    async with opened(settings) as desk:
+        vector = await desk.encoder.encode(query)
+        matches = desk.knowledge.search(query, vector, detect(query, settings.language), limit)
+        return _Found(matches, desk.knowledge.decide(query, matches))
 
 
 async def _evaluate(settings: Settings, queries: Sequence[LabelledQuery]) -> Evaluation:
-    async with _opened(settings) as (knowledge, encoder):
+    async with opened(settings) as desk:
         with progress_bar("asking") as on_progress:
-            return await evaluate(queries, knowledge, encoder, settings.language, on_progress)
+            return await evaluate(
+                queries, desk.knowledge, desk.encoder, settings.language, on_progress
+            )
+
+
+async def _evaluate_dialogues(
+    settings: Settings, dialogues: Sequence[Sequence[LabelledTurn]]
+) -> DialogueEvaluation:
+    async with opened(settings) as desk:
+        with progress_bar("talking") as on_progress:
+            return await evaluate_dialogues(
+                dialogues, desk.knowledge, desk.encoder, settings.language, on_progress
+            )
+
+
+# What score and relevance are made of: docs/knowledge.md.
+_PARTS = ("cosine", "lexical", "mean", "text", "answer_cosine")
 
 
 def _match_table(matches: Sequence[Match]) -> Table:
     """Entries of another language only where there are none of the customer's."""
-    table = Table(Column("id", no_wrap=True), "score", "relevance", "cosine", "lexical", "question")
+    narrow = [Column(name, no_wrap=True) for name in ("id", "score", "relevance", "parts")]
+    table = Table(*narrow, "question")
     for match in [m for m in matches if not m.foreign] or matches:
-        figures = (match.score, match.relevance, match.cosine, match.lexical)
+        parts = "\n".join(f"{name:13} {getattr(match, name):5.2f}" for name in _PARTS)
         table.add_row(
-            Text(match.entry.id), *(f"{figure:.2f}" for figure in figures), Text(match.question)
+            Text(match.entry.id),
+            f"{match.score:.2f}",
+            f"{match.relevance:.2f}",
+            parts,
+            Text(match.question),
         )
     return table
 
 
 def _as_json(match: Match) -> dict[str, Any]:
-    figures = ("score", "relevance", "cosine", "lexical", "lead")
     return {
         "id": match.entry.id,
         "question": match.question,
         "answer": match.entry.answer,
         "language": match.entry.language,
-        **{name: round(getattr(match, name), 4) for name in figures},
+        **{
+            name: round(getattr(match, name), 4) for name in ("score", "relevance", *_PARTS, "lead")
+        },
         "exact": match.exact,
     }
 
@@ -173,13 +168,16 @@ def _name(decision: Decision) -> str:
 
 
 def _doubt(decision: Decision) -> str:
-    return decision.doubt if isinstance(decision, Passages) else ""
+    return decision.doubt if isinstance(decision, (Choices, Passages)) else ""
 
 
 def _in_words(decision: Decision) -> str:
     match decision:
         case Sure():
             return f"sure: answers with {decision.entry.id}"
+        case Choices():
+            ids = ", ".join(match.entry.id for match in decision.matches)
+            return f"choices: {ids} (asks which is meant: {decision.doubt})"
         case Passages():
             ids = ", ".join(match.entry.id for match in decision.matches)
             return f"passages: {ids} (not sure of the first: {decision.doubt})"

@@ -81,10 +81,14 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class IndexedEntry:
-    """An entry with one vector for each of its questions: (1 + len(alternatives), d) float32."""
+    """An entry with one vector for each of its questions: (1 + len(alternatives), d) float32.
+
+    `answer` (d,) stands for what the answer says (`vectors.indexed`); None: nothing is known of it.
+    """
 
     entry: Entry
     vectors: NDArray[np.float32]
+    answer: NDArray[np.float32] | None = None
 
 
 def with_language(entry: Entry) -> Entry:

@@ -1,93 +1,287 @@
-"""Likeness by wording: cosine of IDF-weighted term vectors over an in-memory inverted index."""
+"""Likeness by wording: texts as rows of numbered terms, their rarity, and two ways to compare.
+
+Nothing about a text depends on the others, so an entry comes and goes without a rebuild. How rare a
+term is gets counted anew with every change: scores depend on what is known now and not on how it
+came to be.
+"""
 
 from __future__ import annotations
 
-from array import array
+import threading
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from kefu.terms import lexical_terms
+from kefu.knowledge.growing import Growing, ranges
+from kefu.terms import count_terms, weight_of
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+# Weights are kept as small whole numbers: every weight of `kefu.terms` is a multiple of this.
+UNIT = 0.05
+_UNIT = np.float32(UNIT)
+
+# BM25: how soon a term that is repeated stops counting. Length counts in full (b = 1), because a
+# long answer mentions much that it is not about.
+SATURATION = 1.6
+
+_MOST_UNITS = 255
+_SATURATION_STEPS = _MOST_UNITS / (SATURATION + 1)
+
+# Terms are looked up from the rarest on until so many texts were touched: what all texts have
+# tells none from another.
+_MOST_POSTINGS = 200_000
 
 
 @dataclass(frozen=True, eq=False)
-class LexicalIndex:
-    """Postings of all terms in two long arrays; those of term t are `starts[t]:starts[t + 1]`.
+class Query:
+    """The different terms of what was asked: those of the vocabulary, and weights of strange ones."""
 
-    Cosine and not BM25, because its 0 to 1 can be added to the vectors' likeness without a scale
-    that depends on the collection. Terms that no question has count in the length of a query, so
-    one that talks of something unknown scores lower.
+    ids: Ints
+    weights: Floats
+    strange: Floats
+
+
+class Vocabulary:
+    """A number for each term. Only ever grows, so all snapshots share it."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, int] = {}
+        self._units = Growing(np.uint8)
+        self._growing = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._units)
+
+    def numbers_of(self, terms: Sequence[str]) -> list[int]:
+        """The number of each term, a new one for a new term."""
+        with self._growing:
+            new = [term for term in dict.fromkeys(terms) if term not in self._ids]
+            units = [round(weight_of(term) / UNIT) for term in new]
+            self._units.extend(np.array(units, np.uint8))
+            self._ids.update(zip(new, range(len(self._ids), len(self._units)), strict=True))
+        return [self._ids[term] for term in terms]
+
+    def units_of(self, ids: NDArray[np.int32]) -> NDArray[np.uint8]:
+        return self._units.view()[ids]
+
+    def query(self, text: str) -> Query:
+        terms = list(count_terms(text))
+        ids = [self._ids.get(term) for term in terms]
+        weights = [weight_of(term) for term in terms]
+        known = [(i, weight) for i, weight in zip(ids, weights, strict=True) if i is not None]
+        strange = [weight for i, weight in zip(ids, weights, strict=True) if i is None]
+        return Query(
+            np.array([i for i, _ in known], np.int64),
+            np.array([weight for _, weight in known], np.float32),
+            np.array(strange, np.float32),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TermRows:
+    """Texts as term numbers with their weights in units; those of row r are `starts[r:r + 2]`."""
+
+    ids: NDArray[np.int32]
+    units: NDArray[np.uint8]
+    starts: Ints
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def sizes(self, rows: Ints) -> Ints:
+        return self.starts[rows + 1] - self.starts[rows]
+
+    def take(self, rows: Ints) -> tuple[Ints, NDArray[np.int32], Floats]:
+        """Of all terms in these rows: the place of the row in `rows`, the number, the weight."""
+        sizes = self.sizes(rows)
+        at = ranges(self.starts[rows], sizes)
+        return np.repeat(np.arange(len(rows)), sizes), self.ids[at], self.units[at] * _UNIT
+
+    def kept(self, rows: Ints) -> TermRows:
+        """Only these rows."""
+        sizes = self.sizes(rows)
+        at = ranges(self.starts[rows], sizes)
+        return TermRows(self.ids[at], self.units[at], np.concatenate(([0], np.cumsum(sizes))))
+
+    def lengths(self) -> Ints:
+        """The sum of each row's units."""
+        before = np.concatenate(([0], np.cumsum(self.units, dtype=np.int64)))
+        return before[self.starts[1:]] - before[self.starts[:-1]]
+
+
+class TermTable:
+    """`TermRows` that grow."""
+
+    def __init__(self) -> None:
+        self._ids = Growing(np.int32)
+        self._units = Growing(np.uint8)
+        self._starts = Growing(np.int64)
+        self._starts.extend(np.zeros(1, np.int64))
+
+    def extend(self, rows: TermRows) -> None:
+        self._starts.extend(rows.starts[1:] + len(self._ids))
+        self._ids.extend(rows.ids)
+        self._units.extend(rows.units)
+
+    def view(self) -> TermRows:
+        return TermRows(self._ids.view(), self._units.view(), self._starts.view())
+
+
+def questions_as_rows(counted: Sequence[Counter[str]], vocabulary: Vocabulary) -> TermRows:
+    """In a question it does not matter how often a term is said."""
+    ids, starts = _numbered(counted, vocabulary)
+    return TermRows(ids, vocabulary.units_of(ids), starts)
+
+
+def texts_as_rows(counted: Sequence[Counter[str]], vocabulary: Vocabulary) -> TermRows:
+    """A term weighs as much more as it is repeated."""
+    ids, starts = _numbered(counted, vocabulary)
+    times = np.fromiter((n for counts in counted for n in counts.values()), np.int64, len(ids))
+    units = np.minimum(times * vocabulary.units_of(ids), _MOST_UNITS)
+    return TermRows(ids, units.astype(np.uint8), starts)
+
+
+def _numbered(
+    counted: Sequence[Counter[str]], vocabulary: Vocabulary
+) -> tuple[NDArray[np.int32], Ints]:
+    ids = vocabulary.numbers_of([term for counts in counted for term in counts])
+    sizes = [len(counts) for counts in counted]
+    return np.array(ids, np.int32), np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
+
+
+@dataclass(frozen=True, eq=False)
+class Rarity:
+    """In how many of `texts` texts each term is. The last place stands for any other term."""
+
+    texts: int
+    found_in: NDArray[np.int32]
+
+    @classmethod
+    def of_nothing(cls) -> Self:
+        return cls(0, np.zeros(1, np.int32))
+
+    def changed(self, terms: int, added: TermRows | None, gone: TermRows | None) -> Rarity:
+        """With rows more and rows less; `terms` is the size of the vocabulary."""
+        found_in = np.zeros(terms + 1, np.int32)
+        found_in[: len(self.found_in) - 1] = self.found_in[:-1]
+        texts = self.texts
+        for rows, sign in ((added, 1), (gone, -1)):
+            if rows is not None:
+                found_in += sign * np.bincount(rows.ids, minlength=terms + 1).astype(np.int32)
+                texts += sign * len(rows)
+        return Rarity(texts, found_in)
+
+    @cached_property
+    def of_question_terms(self) -> Floats:
+        """A term that no question has is as rare as one that half a question has."""
+        found_in = np.where(self.found_in > 0, self.found_in, 0.5)
+        return np.log1p(self.texts / found_in).astype(np.float32)
+
+    @cached_property
+    def of_text_terms(self) -> Floats:
+        """BM25's inverse document frequency, never below 0."""
+        found_in = self.found_in
+        return np.log1p((self.texts - found_in + 0.5) / (found_in + 0.5)).astype(np.float32)
+
+    def places(self, query: Query) -> Ints:
+        """Where the query's terms stand here; terms that came later are strange."""
+        return np.minimum(query.ids, len(self.found_in) - 1)
+
+
+def question_likeness(query: Query, table: TermRows, rarity: Rarity, rows: Ints) -> Floats:
+    """Cosine of rarity-weighted terms for each of `rows`, 0 to 1.
+
+    Terms that no question has count in the length of the query, so one that talks of something
+    unknown scores lower.
+    """
+    rare = rarity.of_question_terms
+    asked = query.weights * rare[rarity.places(query)]
+    length = np.sqrt((asked**2).sum() + ((query.strange * rare[-1]) ** 2).sum())
+    owners, ids, weights = table.take(rows)
+    weights = weights * rare[ids]
+    dots = np.bincount(owners, weights * _dense(query, asked, rarity)[ids], len(rows))
+    lengths = np.sqrt(np.bincount(owners, weights**2, len(rows)))
+    likeness: Floats = (dots / np.maximum(length * lengths, 1e-9)).astype(np.float32)
+    return likeness
+
+
+def text_likeness(
+    query: Query, table: TermRows, rarity: Rarity, rows: Ints, lengths: Floats
+) -> Floats:
+    """BM25 as a share of the most that a text could get, for each of `rows`.
+
+    `lengths` are those of the rows as shares of the average.
+    """
+    asked = query.weights * rarity.of_text_terms[rarity.places(query)]
+    most = _most_of_text(query, asked, rarity)
+    wanted = _dense(query, asked, rarity)
+    owners, ids, weights = table.take(rows)
+    hit = np.flatnonzero(wanted[ids])
+    owners, ids, weights = owners[hit], ids[hit], weights[hit]
+    points = wanted[ids] * _saturated(weights, lengths[owners])
+    return (np.bincount(owners, points, len(rows)) / most).astype(np.float32)
+
+
+def _dense(query: Query, asked: Floats, rarity: Rarity) -> Floats:
+    """The weight of every term in the query."""
+    dense = np.zeros(len(rarity.found_in), np.float32)
+    dense[rarity.places(query)] = asked
+    dense[-1] = 0
+    return dense
+
+
+def _most_of_text(query: Query, asked: Floats, rarity: Rarity) -> float:
+    strange = query.strange.sum() * rarity.of_text_terms[-1]
+    return max(float(asked.sum() + strange) * (SATURATION + 1), 1e-9)
+
+
+def _saturated(weights: Floats, lengths: Floats) -> Floats:
+    most, soon = np.float32(SATURATION + 1), np.float32(SATURATION)
+    return np.asarray(weights * most / (weights + soon * lengths), np.float32)
+
+
+class Postings:
+    """Of each term the texts that have it, to find candidates among many texts.
+
+    Made of the first `size` texts at one time. What a term is worth in a text is rounded and may be
+    a little out of date; candidates are scored anew.
     """
 
-    size: int
-    term_ids: dict[str, int]
-    idf: Floats
-    unknown_idf: float
-    starts: NDArray[np.int64]
-    rows: NDArray[np.int32]
-    weights: Floats
+    def __init__(self, table: TermRows, size: int, terms: int, lengths: Floats) -> None:
+        self.size = size
+        end = int(table.starts[size])
+        owners = np.repeat(np.arange(size), np.diff(table.starts[: size + 1]))
+        worth = _saturated(table.units[:end] * _UNIT, lengths[owners])
+        steps = np.rint(worth * np.float32(_SATURATION_STEPS)).astype(np.uint8)
+        by_text = (steps, table.ids[:end], table.starts[: size + 1])
+        by_term = sp.csr_matrix(by_text, shape=(size, terms)).tocsc()
+        self._starts = by_term.indptr
+        self._texts = by_term.indices
+        self._steps = by_term.data
 
-    def scores(self, text: str) -> Floats:
-        """(size,) likeness of a text with every row, 0 to 1."""
+    def likeness(self, query: Query, rarity: Rarity) -> Floats:
+        """About what `text_likeness` is, for the first `size` texts."""
+        asked = query.weights * rarity.of_text_terms[rarity.places(query)]
+        unit = np.float32(1 / (_SATURATION_STEPS * _most_of_text(query, asked, rarity)))
         scores = np.zeros(self.size, np.float32)
-        weighted = self._weighted(text)
-        length = float(np.sqrt(sum(weight**2 for _, weight in weighted)))
-        for term, weight in weighted:
-            if term is not None:
-                postings = slice(self.starts[term], self.starts[term + 1])
-                scores[self.rows[postings]] += (weight / length) * self.weights[postings]
+        for place in self._rarest(query):
+            postings = slice(self._starts[query.ids[place]], self._starts[query.ids[place] + 1])
+            scores[self._texts[postings]] += self._steps[postings] * (unit * asked[place])
         return scores
 
-    def _weighted(self, text: str) -> list[tuple[int | None, float]]:
-        found = [(self.term_ids.get(term), tf) for term, tf in lexical_terms(text).items()]
-        return [
-            (term, tf * (self.unknown_idf if term is None else float(self.idf[term])))
-            for term, tf in found
-        ]
-
-
-def build_lexical_index(texts: Sequence[str]) -> LexicalIndex:
-    """Index `texts`; row i is `texts[i]`."""
-    term_ids: dict[str, int] = {}
-    terms, rows, frequencies = array("i"), array("i"), array("f")
-    for row, text in enumerate(texts):
-        for term, weight in lexical_terms(text).items():
-            terms.append(term_ids.setdefault(term, len(term_ids)))
-            rows.append(row)
-            frequencies.append(weight)
-    return _invert(len(texts), term_ids, _int32(terms), _int32(rows), _float32(frequencies))
-
-
-def _invert(
-    size: int,
-    term_ids: dict[str, int],
-    terms: NDArray[np.int32],
-    rows: NDArray[np.int32],
-    frequencies: Floats,
-) -> LexicalIndex:
-    found_in = np.bincount(terms, minlength=len(term_ids))
-    idf = np.log1p(size / np.maximum(found_in, 1)).astype(np.float32)
-    weights = frequencies * idf[terms]
-    lengths = np.sqrt(np.bincount(rows, weights=weights**2, minlength=size))
-    by_term = np.argsort(terms, kind="stable")
-    return LexicalIndex(
-        size=size,
-        term_ids=term_ids,
-        idf=idf,
-        unknown_idf=float(np.log1p(2 * size)),
-        starts=np.concatenate(([0], np.cumsum(found_in))),
-        rows=rows[by_term],
-        weights=(weights / lengths[rows]).astype(np.float32)[by_term],
-    )
-
-
-def _int32(values: array[int]) -> NDArray[np.int32]:
-    return np.frombuffer(values, np.int32) if values else np.zeros(0, np.int32)
-
-
-def _float32(values: array[float]) -> Floats:
-    return np.frombuffer(values, np.float32) if values else np.zeros(0, np.float32)
+    def _rarest(self, query: Query) -> Ints:
+        """Places of the query's terms, rarest first, until too many texts have them."""
+        known = np.flatnonzero(query.ids < len(self._starts) - 1)
+        sizes = self._starts[query.ids[known] + 1] - self._starts[query.ids[known]]
+        order = np.argsort(sizes, kind="stable")
+        touched = np.cumsum(sizes[order]) - sizes[order]
+        rarest: Ints = known[order[touched < _MOST_POSTINGS]]
+        return rarest

@@ -1,9 +1,9 @@
-"""May an entry answer word for word, serve as a passage, or neither?"""
+"""May an entry answer word for word, must the customer choose, is it a passage, or neither?"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.index import Match
@@ -27,6 +27,14 @@ class Sure:
 
 
 @dataclass(frozen=True)
+class Choices:
+    """A few entries with different answers fit the question alike: ask which is meant."""
+
+    matches: tuple[Match, ...]
+    doubt: str
+
+
+@dataclass(frozen=True)
 class Passages:
     """Related entries, best first. `doubt` says why the first is not sure."""
 
@@ -39,7 +47,7 @@ class Nothing:
     """Nothing known comes near."""
 
 
-Decision = Sure | Passages | Nothing
+Decision = Sure | Choices | Passages | Nothing
 
 
 # A question whose every word is new to the entry needs this much more score, one with half of its
@@ -52,10 +60,31 @@ def decide(query: str, matches: Sequence[Match], settings: KnowledgeSettings) ->
     doubt = _find_doubt(query, matches[0], settings) if matches else "nothing is known"
     if doubt is None:
         return Sure(matches[0])
+    rivals = _rivals(query, matches, settings) if matches else ()
+    if len(rivals) > 1:
+        return Choices(rivals[: settings.max_passages], doubt)
+    return passages_of(matches, doubt, settings)
+
+
+def passages_of(
+    matches: Sequence[Match], doubt: str, settings: KnowledgeSettings
+) -> Passages | Nothing:
+    """The matches that are near enough to write from, of the customer's language if there are."""
     near = tuple(match for match in matches if match.relevance >= settings.passage_score)
     own = tuple(match for match in near if not match.foreign)
     passages = (own or near)[: settings.max_passages]
     return Passages(passages, doubt) if passages else Nothing()
+
+
+def _rivals(query: str, matches: Sequence[Match], settings: KnowledgeSettings) -> tuple[Match, ...]:
+    """The best match and those that fit as well, where each would be sure without the others."""
+    best = max(match.score for match in matches)
+    return tuple(
+        match
+        for match in matches
+        if best - match.score < settings.sure_margin
+        and _find_doubt(query, replace(match, lead=1.0), settings) is None
+    )
 
 
 def known_of(entry: Entry) -> str:

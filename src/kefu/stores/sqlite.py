@@ -47,6 +47,13 @@ class DatabaseClosed(KefuError):
     code = "stopping"
 
 
+class DatabaseFailed(KefuError):
+    """The database cannot be read: its disk fails, or its file is gone."""
+
+    status = 503
+    code = "database_failed"
+
+
 class Database:
     """An open database, to be closed by whoever opened it (`with open_database(...)`).
 
@@ -56,6 +63,7 @@ class Database:
     def __init__(self, engine: Engine, metrics: Metrics | None = None) -> None:
         self._engine = engine
         self._writer = GroupCommitWriter(engine, metrics or Metrics())
+        self._readers: list[Reader] = []
 
     def __enter__(self) -> Self:
         return self
@@ -68,6 +76,12 @@ class Database:
         """A connection that sees one consistent snapshot."""
         with self._engine.connect() as connection, connection.begin():
             yield connection
+
+    def open_reader(self) -> Reader:
+        """For a query so frequent that the pool would cost more. Closed with the database."""
+        reader = Reader(self._engine)
+        self._readers.append(reader)
+        return reader
 
     async def read_async(self, query: Callable[[Connection], T]) -> T:
         return await asyncio.to_thread(self._read, query)
@@ -85,7 +99,28 @@ class Database:
 
     def close(self) -> None:
         self._writer.close()
+        for reader in self._readers:
+            reader.close()
         self._engine.dispose()
+
+
+class Reader:
+    """A plain connection of its own: a query takes 2 µs instead of 120. Not for several threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._connection = engine.raw_connection()
+        self._connection.detach()  # the pool would hand it on
+        self._cursor = self._connection.cursor()
+
+    def rows(self, sql: str) -> list[Any]:
+        """All rows, so that no read transaction stays open. Raises `DatabaseFailed`."""
+        try:
+            return list(self._cursor.execute(sql).fetchall())
+        except sqlite_module().Error as error:
+            raise DatabaseFailed(f"The database cannot be read: {error}.") from error
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 class GroupCommitWriter:

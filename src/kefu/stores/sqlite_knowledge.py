@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 from sqlalchemy import Connection, Row, delete, func, select
 
+from kefu.knowledge.changes import Changes
 from kefu.knowledge.entry import Entry, IndexedEntry
 from kefu.stamps import now_ms
 from kefu.stores.schema import entries, entry_vectors
@@ -43,38 +44,114 @@ class SqliteKnowledge:
             rows = connection.execute(select(entries.c.id, entries.c.content_hash))
             return {row.id: row.content_hash for row in rows}
 
-    def load(self, encoder_id: str) -> tuple[int, list[IndexedEntry], list[Entry]]:
-        """Version, entries with their vectors, and entries that another encoder's vectors have."""
-        query = select(
-            entries, entry_vectors.c.encoder_id, entry_vectors.c.dimensions, entry_vectors.c.vectors
-        ).outerjoin(entry_vectors)
-        indexed: list[IndexedEntry] = []
-        unencoded: list[Entry] = []
+    def entries(self) -> tuple[int, list[Entry]]:
+        """Version and all entries by id, without their vectors."""
         with self._database.read() as connection:
             version = version_of(connection, _KNOWLEDGE)
-            for row in connection.execute(query.order_by(entries.c.id)):
-                if row.encoder_id == encoder_id:
-                    indexed.append(IndexedEntry(_entry(row), _vectors(row)))
-                else:
-                    unencoded.append(_entry(row))
-        return version, indexed, unencoded
+            rows = connection.execute(select(entries).order_by(entries.c.id))
+            return version, [_entry(row) for row in rows]
+
+    def load(self, encoder_id: str) -> tuple[int, list[IndexedEntry], list[Entry]]:
+        """Version, entries with their vectors, and entries that another encoder's vectors have."""
+        changes = self.changes({}, encoder_id)
+        return changes.version, list(changes.indexed), list(changes.unencoded)
+
+    def changes(
+        self,
+        known: Mapping[str, str],
+        encoder_id: str,
+        among: Collection[str] | None = None,
+        most: int | None = None,
+    ) -> Changes:
+        """What differs from the content hashes `known` by id, at most so many entries.
+
+        With `among` only these ids are looked at, which costs no more than they are many.
+        """
+        with self._database.read() as connection:
+            version = version_of(connection, _KNOWLEDGE)
+            hashes = dict(_hashes(connection, among))
+            looked_at = known.keys() if among is None else known.keys() & set(among)
+            fresh = [id_ for id_, hash_ in hashes.items() if known.get(id_) != hash_]
+            given = fresh[:most]
+            indexed, unencoded = _parted(_with_vectors(connection, given), encoder_id)
+        return Changes(
+            version,
+            tuple(indexed),
+            tuple(unencoded),
+            frozenset(looked_at - hashes.keys()),
+            {id_: hashes[id_] for id_ in given},
+            complete=len(given) == len(fresh),
+        )
 
     def save(
-        self, changed: Sequence[IndexedEntry], encoder_id: str, delete: Sequence[str] = ()
-    ) -> int:
-        """Add or replace entries and delete others, all or nothing; the new version."""
-        return self._database.write(lambda c: _save(c, changed, encoder_id, delete))
+        self,
+        changed: Sequence[IndexedEntry],
+        encoder_id: str,
+        delete: Sequence[str] = (),
+        *,
+        renewed: Sequence[Entry] = (),
+        if_version: int | None = None,
+    ) -> int | None:
+        """Add or replace entries and delete others, all or nothing; the new version.
+
+        `renewed` are entries that keep their vectors, because their questions stay the same. With
+        `if_version` and another version in the database nothing is saved: None.
+        """
+        return self._database.write(
+            lambda c: _save(c, changed, encoder_id, delete, renewed, if_version)
+        )
 
 
 def _save(
-    connection: Connection, changed: Sequence[IndexedEntry], encoder_id: str, gone: Sequence[str]
-) -> int:
+    connection: Connection,
+    changed: Sequence[IndexedEntry],
+    encoder_id: str,
+    gone: Sequence[str],
+    renewed: Sequence[Entry],
+    if_version: int | None,
+) -> int | None:
+    if if_version is not None and version_of(connection, _KNOWLEDGE) != if_version:
+        return None
     for ids in _chunks(gone):
         connection.execute(delete(entries).where(entries.c.id.in_(ids)))
     for chunk in _chunks(changed):
         connection.execute(_SAVE_ENTRY, [_entry_row(item.entry) for item in chunk])
         connection.execute(_SAVE_VECTORS, [_vector_row(item, encoder_id) for item in chunk])
+    for part in _chunks(renewed):
+        connection.execute(_SAVE_ENTRY, [_entry_row(entry) for entry in part])
     return raise_version(connection, _KNOWLEDGE)
+
+
+def _hashes(connection: Connection, among: Collection[str] | None) -> Iterator[tuple[str, str]]:
+    query = select(entries.c.id, entries.c.content_hash).order_by(entries.c.id)
+    if among is None:
+        yield from ((row.id, row.content_hash) for row in connection.execute(query))
+        return
+    for ids in _chunks(sorted(among)):
+        rows = connection.execute(query.where(entries.c.id.in_(ids)))
+        yield from ((row.id, row.content_hash) for row in rows)
+
+
+def _with_vectors(connection: Connection, ids: Sequence[str]) -> Iterator[Row[Any]]:
+    """Entries with their vectors."""
+    vectors = entry_vectors.c
+    query = select(entries, vectors.encoder_id, vectors.dimensions, vectors.vectors)
+    query = query.outerjoin(entry_vectors).order_by(entries.c.id)
+    for chunk in _chunks(ids):
+        yield from connection.execute(query.where(entries.c.id.in_(chunk)))
+
+
+def _parted(rows: Iterator[Row[Any]], encoder_id: str) -> tuple[list[IndexedEntry], list[Entry]]:
+    """Entries whose vectors can be used, and the others."""
+    indexed: list[IndexedEntry] = []
+    unencoded: list[Entry] = []
+    for row in rows:
+        entry = _entry(row)
+        if (item := _indexed(row, entry, encoder_id)) is not None:
+            indexed.append(item)
+        else:
+            unencoded.append(entry)
+    return indexed, unencoded
 
 
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -102,7 +179,9 @@ def _entry_row(entry: Entry) -> dict[str, Any]:
 
 
 def _vector_row(item: IndexedEntry, encoder_id: str) -> dict[str, Any]:
-    vectors = np.ascontiguousarray(item.vectors, dtype=np.float32)
+    """The vectors of the questions and below them that of the answer, zeros where it has none."""
+    answer = np.zeros_like(item.vectors[0]) if item.answer is None else item.answer
+    vectors = np.vstack((item.vectors, answer)).astype(np.float32)
     return {
         "entry_id": item.entry.id,
         "encoder_id": encoder_id,
@@ -128,5 +207,11 @@ def _entry(row: Row[Any]) -> Entry:
     )
 
 
-def _vectors(row: Row[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return np.frombuffer(row.vectors, dtype=np.float32).reshape(-1, row.dimensions)
+def _indexed(row: Row[Any], entry: Entry, encoder_id: str) -> IndexedEntry | None:
+    """None where another encoder made the vectors, or a kefu that made none of the answer."""
+    if row.encoder_id != encoder_id:
+        return None
+    vectors = np.frombuffer(row.vectors, dtype=np.float32).reshape(-1, row.dimensions)
+    if len(vectors) != len(entry.questions) + 1:
+        return None
+    return IndexedEntry(entry, vectors[:-1], vectors[-1])

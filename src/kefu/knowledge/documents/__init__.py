@@ -1,0 +1,1 @@
+"""Documents as people write them: read into blocks, cut into chunks, made into entries."""

@@ -1,0 +1,289 @@
+"""The entries of one language at one time, searched by meaning and by wording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kefu.knowledge.entry import Entry, IndexedEntry
+from kefu.knowledge.lexical import (
+    Floats,
+    Ints,
+    Postings,
+    Query,
+    Rarity,
+    Vocabulary,
+    question_likeness,
+    text_likeness,
+)
+from kefu.knowledge.relevance import TEXT, relevance, score
+from kefu.knowledge.stock import Stock, stock_of
+
+# So few are all scored exactly; of more only those that a first look finds.
+FEW_ENTRIES = 1000
+CANDIDATES = 256
+
+# After so many additions the postings are made anew, after so many deaths the whole stock.
+_MOST_ADDED = 4096
+_LEAST_DEAD = 1000
+
+
+@dataclass(frozen=True)
+class Match:
+    """An entry found, with the one of its questions that fits best.
+
+    `score`: how surely `question` is what was asked, from `cosine` (meaning) and `lexical`
+    (wording). 1 where the text is the question itself (`exact`).
+    `relevance`: how near the entry as a whole is, from the largest cosine and lexical likeness of
+    any of its questions, `mean` (their mean cosine), `text` (wording of questions and answer
+    together) and `answer_cosine` (that of what the answer says). It finds more of the right entries
+    and is of no use for telling look-alikes apart.
+    `lead`: score less that of the best FAQ entry of the same language with another answer.
+    `foreign`: the entry is not in the customer's language.
+    """
+
+    entry: Entry
+    question: str
+    score: float
+    relevance: float
+    cosine: float
+    lexical: float
+    lead: float
+    exact: bool = False
+    foreign: bool = False
+    mean: float = 0.0
+    text: float = 0.0
+    answer_cosine: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Candidates: (p,) for each entry in `places`, `best_rows` being the row of its best question."""
+
+    places: Ints
+    best_rows: Ints
+    is_exact: NDArray[np.bool_]
+    score: Floats
+    relevance: Floats
+    cosine: Floats
+    lexical: Floats
+    mean: Floats
+    text: Floats
+    answer: Floats
+
+
+class Shelf:
+    """A snapshot. How rare a word is gets counted within the language, so each has its own shelf."""
+
+    def __init__(
+        self,
+        stock: Stock,
+        alive: NDArray[np.bool_],
+        question_rarity: Rarity,
+        text_rarity: Rarity,
+        postings: Postings | None = None,
+    ) -> None:
+        self._stock = stock
+        self._alive = alive
+        self._question_rarity = question_rarity
+        self._text_rarity = text_rarity
+        self._columns = stock.columns()
+        lengths = self._columns.text_lengths
+        average = max(1.0, float(lengths[alive].mean())) if alive.any() else 1.0
+        self._text_lengths = (lengths / average).astype(np.float32)
+        first, last = self._columns.first_days[alive], self._columns.last_days[alive]
+        always = (date.min.toordinal(), date.max.toordinal())
+        self._has_dated = bool((first != always[0]).any() or (last != always[1]).any())
+        self._postings = self._made_postings(postings)
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self._alive))
+
+    def changed(self, items: Sequence[IndexedEntry], gone: Collection[str]) -> Shelf:
+        """With entries added or replaced and others gone. This snapshot stays as it is."""
+        with self._stock.changing:
+            if len(self._stock) == len(self._alive):
+                if not items and not len(self._places_of_ids(gone)):
+                    return self
+                grown = self._grown(items, gone)
+                dead = np.count_nonzero(~grown._alive)
+                wasteful = dead > max(_LEAST_DEAD, len(grown._alive) // 4)
+                return grown._renewed() if wasteful else grown
+        return self._renewed()._grown(items, gone)  # another change began from here as well
+
+    def search(self, text: str, vector: Floats, limit: int, today: date) -> list[Match]:
+        """The most relevant `limit` entries, in no order."""
+        usable = self._usable(today)
+        query = self._stock.vocabulary.query(text)
+        exact = self._exact_rows(text, usable)
+        places = self._candidates(query, vector, usable, limit)
+        places = np.union1d(places, self._columns.places_of(exact))
+        if not len(places):
+            return []
+        found = self._scored(query, vector, places, exact)
+        rivals = self._rival_scores(found)
+        return [self._match(found, at, rivals(at)) for at in _largest(found.relevance, limit)]
+
+    def _grown(self, items: Sequence[IndexedEntry], gone: Collection[str]) -> Shelf:
+        old, stock = self._columns, self._stock
+        dead = self._places_of_ids({*gone, *(item.entry.id for item in items)})
+        dead_rows, _ = old.rows_of(dead)
+        if items:
+            stock.add(items)
+        new = stock.columns()
+        added = np.arange(len(self._alive), len(stock))
+        added_rows, _ = new.rows_of(added)
+        alive = np.concatenate((self._alive, np.ones(len(added), np.bool_)))
+        alive[dead] = False
+        terms = len(stock.vocabulary)
+        return Shelf(
+            stock,
+            alive,
+            self._question_rarity.changed(
+                terms, new.questions.kept(added_rows), old.questions.kept(dead_rows)
+            ),
+            self._text_rarity.changed(terms, new.texts.kept(added), old.texts.kept(dead)),
+            self._postings,
+        )
+
+    def _renewed(self) -> Shelf:
+        """The same in a stock of its own, without the dead."""
+        places = np.flatnonzero(self._alive)
+        stock = stock_of(self._columns, places, self._stock.vocabulary)
+        alive = np.ones(len(places), np.bool_)
+        return Shelf(stock, alive, self._question_rarity, self._text_rarity)
+
+    def _made_postings(self, postings: Postings | None) -> Postings | None:
+        """What a first look needs; None where all are looked at anyway."""
+        size = len(self._alive)
+        if size <= FEW_ENTRIES:
+            return None
+        if postings is not None and size - postings.size <= _MOST_ADDED:
+            return postings
+        self._stock.keep_coarse()
+        self._columns = self._stock.columns()
+        terms = len(self._text_rarity.found_in) - 1
+        return Postings(self._columns.texts, size, terms, self._text_lengths)
+
+    def _places_of_ids(self, ids: Collection[str]) -> Ints:
+        places = [self._stock.places[id_] for id_ in ids if id_ in self._stock.places]
+        return np.array(sorted(p for p in places if self._alive[p]), np.int64)
+
+    def _usable(self, today: date) -> NDArray[np.bool_]:
+        if not self._has_dated:
+            return self._alive
+        day = today.toordinal()
+        return self._alive & (self._columns.first_days <= day) & (self._columns.last_days >= day)
+
+    def _exact_rows(self, text: str, usable: NDArray[np.bool_]) -> Ints:
+        rows = np.array(self._stock.rows_of_key(text), np.int64)
+        rows = rows[rows < len(self._columns.vectors)]
+        return rows[usable[self._columns.places_of(rows)]]
+
+    def _candidates(
+        self, query: Query, vector: Floats, usable: NDArray[np.bool_], limit: int
+    ) -> Ints:
+        """Entries that may be among the most relevant."""
+        coarse = self._columns.coarse
+        if self._postings is None or coarse is None or self._columns.coarse_rows is None:
+            return np.flatnonzero(usable)
+        likeness = self._columns.coarse_rows @ coarse.on_axes(vector)
+        end = self._postings.size
+        likeness[:end] += TEXT * self._postings.likeness(query, self._text_rarity)
+        later = np.arange(end, len(likeness))
+        likeness[end:] += TEXT * self._text_likeness(query, later)
+        likeness[~usable] = -np.inf
+        places = np.array(_largest(likeness, CANDIDATES + 4 * limit), np.int64)
+        return places[usable[places]]
+
+    def _scored(self, query: Query, vector: Floats, places: Ints, exact: Ints) -> _Scored:
+        columns = self._columns
+        rows, starts = columns.rows_of(places)
+        cosine = columns.vectors[rows] @ vector
+        lexical = question_likeness(query, columns.questions, self._question_rarity, rows)
+        is_exact = np.isin(rows, exact)
+        scores = np.where(is_exact, np.float32(1), score(cosine, lexical))
+        best = _first_largest(scores, starts, columns.sizes[places])
+        sums = np.add.reduceat(cosine, starts)
+        mean = (sums / columns.sizes[places]).astype(np.float32)
+        # The sentences of a passage say different things, and one of them is what was asked.
+        mean = np.where(columns.is_passage[places], cosine[best], mean)
+        text = self._text_likeness(query, places)
+        answer = columns.answers[places].astype(np.float32) @ vector
+        largest = np.maximum.reduceat(cosine, starts), np.maximum.reduceat(lexical, starts)
+        near = relevance(*largest, mean, text, answer)
+        return _Scored(
+            places,
+            rows[best],
+            is_exact[best],
+            scores[best],
+            np.where(is_exact[best], np.float32(1), near),
+            cosine[best],
+            lexical[best],
+            mean,
+            text,
+            answer,
+        )
+
+    def _text_likeness(self, query: Query, places: Ints) -> Floats:
+        lengths = self._text_lengths[places]
+        return text_likeness(query, self._columns.texts, self._text_rarity, places, lengths)
+
+    def _rival_scores(self, found: _Scored) -> Callable[[int], float]:
+        """For a candidate: the best score of FAQ entries with another answer than its own, or 0.
+
+        Two entries with the same answer do not compete: either one answers rightly. A passage never
+        competes, because it is no answer to a question.
+        """
+        answers = self._columns.answer_numbers[found.places]
+        scores = np.where(self._columns.is_passage[found.places], np.float32(0), found.score)
+        best_answer = answers[int(np.argmax(scores))]
+        best = float(np.max(scores))
+        second = float(np.max(scores, where=answers != best_answer, initial=0.0))
+        return lambda at: second if answers[at] == best_answer else best
+
+    def _match(self, found: _Scored, at: int, rival: float) -> Match:
+        place, row = int(found.places[at]), int(found.best_rows[at])
+        entry = self._columns.entries[place]
+        return Match(
+            entry,
+            entry.questions[row - int(self._columns.first_rows[place])],
+            score=_share(found.score[at]),
+            relevance=_share(found.relevance[at]),
+            cosine=float(found.cosine[at]),
+            lexical=_share(found.lexical[at]),
+            lead=float(found.score[at]) - rival,
+            exact=bool(found.is_exact[at]),
+            mean=float(found.mean[at]),
+            text=_share(found.text[at]),
+            answer_cosine=float(found.answer[at]),
+        )
+
+
+def shelf_of(items: Sequence[IndexedEntry]) -> Shelf:
+    """A shelf of at least one entry."""
+    stock = Stock(items[0].vectors.shape[1], Vocabulary())
+    nobody = np.zeros(0, np.bool_)
+    return Shelf(stock, nobody, Rarity.of_nothing(), Rarity.of_nothing()).changed(items, ())
+
+
+def _first_largest(values: Floats, starts: Ints, sizes: Ints) -> Ints:
+    """Where the largest value of each group is, the first of equal ones."""
+    owners = np.repeat(np.arange(len(starts)), sizes)
+    largest = np.maximum.reduceat(values, starts)
+    at = np.flatnonzero(values == largest[owners])
+    return at[np.unique(owners[at], return_index=True)[1]]
+
+
+def _largest(values: Floats, count: int) -> list[int]:
+    if count < len(values):
+        return [int(at) for at in np.argpartition(-values, count)[:count]]
+    return list(range(len(values)))
+
+
+def _share(value: np.float32) -> float:
+    return min(1.0, max(0.0, float(value)))
