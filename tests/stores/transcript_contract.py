@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from kefu.conversations.ratings import Rating
 from kefu.conversations.transcript import Citation, Transcript, Turn
 
 TURN = Turn(
@@ -89,3 +90,43 @@ class TranscriptContract:
             await transcript.save(turn)
         assert await transcript.sweep(100) == 1
         assert await transcript.last_turns(TURN.uid, 10) == going_on
+
+    async def test_a_rating_comes_back_with_its_turn(self, transcript: Transcript):
+        rated = replace(TURN, turn_id="rated", idempotency_key="k")
+        for turn in (rated, replace(TURN, turn_id="other")):
+            await transcript.save(turn)
+        bad = Rating("down", "答非所问", 2_000_000)
+        assert await transcript.rate(TURN.uid, "rated", bad)
+        with_rating = replace(rated, rating=bad)
+        assert await transcript.find_turn("rated") == with_rating
+        assert await transcript.find_by_key(TURN.uid, "k") == with_rating
+        assert [t.rating for t in await transcript.last_turns(TURN.uid, 9)] == [bad, None]
+        assert [t.rating for t in await transcript.latest(9)] == [None, bad]
+
+    async def test_a_second_rating_replaces_the_first_and_none_withdraws_it(
+        self, transcript: Transcript
+    ):
+        await transcript.save(replace(TURN, turn_id="t"))
+        for rating in (Rating("down", "no", 1), Rating("up", "", 2), None, None):
+            assert await transcript.rate(TURN.uid, "t", rating)
+            found = await transcript.find_turn("t")
+            assert found is not None
+            assert found.rating == rating
+
+    async def test_only_an_answered_turn_of_the_customer_is_rated(self, transcript: Transcript):
+        await transcript.save(replace(TURN, turn_id="t"))
+        await transcript.save(replace(TURN, turn_id="failed", status="failed"))
+        for uid, turn_id in (("eve", "t"), (TURN.uid, "no-such"), (TURN.uid, "failed")):
+            assert not await transcript.rate(uid, turn_id, Rating("up"))
+            assert not await transcript.rate(uid, turn_id, None)
+        assert [turn.rating for turn in await transcript.latest(9)] == [None, None]
+        assert await transcript.find_turn("no-such") is None
+
+    async def test_a_sweep_takes_ratings_along(self, transcript: Transcript):
+        await transcript.save(replace(TURN, turn_id="t", created_at_ms=10))
+        await transcript.rate(TURN.uid, "t", Rating("up"))
+        assert await transcript.sweep(100) == 1
+        await transcript.save(replace(TURN, turn_id="t", created_at_ms=200))
+        found = await transcript.find_turn("t")
+        assert found is not None
+        assert found.rating is None

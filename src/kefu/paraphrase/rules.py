@@ -141,6 +141,13 @@ NOT_NEGATION = re.compile(
     r"\bno(?=[. ]\d)|don'?t (?:know|understand)|not sure|no idea|why not|can'?t (?:seem to )?(?:find|figure)"
 )
 
+# Somebody else's affairs are never answered as the customer's own.
+OTHERS = re.compile(
+    r"别人|他人|其他人|人家的|(?:朋友|同事|同学|室友|邻居)的|"
+    r"\b(?:someone|somebody|anyone|anybody) else\b|\bother (?:people|person|customer|user)|"
+    r"\b(?:friend|neighbou?r|colleague|roommate)'?s\b"
+)
+
 # What a question wants to hear.
 QUESTION_KINDS: dict[str, re.Pattern[str]] = {
     "time": re.compile(

@@ -20,6 +20,7 @@ from kefu.paraphrase.rules import (
     ENGLISH_FILLERS,
     NEGATION,
     NOT_NEGATION,
+    OTHERS,
     QUESTION_KINDS,
     SYNONYMS,
 )
@@ -77,6 +78,12 @@ def _one_side_denies(pair: _Pair) -> str | None:
     return "negation" if _denies(pair.query) != _denies(pair.question) else None
 
 
+def _one_side_is_about_others(pair: _Pair) -> str | None:
+    """About others in the query only; the entry may speak of them to say what holds for oneself."""
+    strange = OTHERS.search(pair.query) and not OTHERS.search(pair.everything)
+    return "somebody else" if strange else None
+
+
 def _poles_differ(pair: _Pair) -> str | None:
     """Opposites and rivals: both sides name one of several things, and not the same."""
     for axis in AXES:
@@ -98,6 +105,7 @@ def _kinds_differ(pair: _Pair) -> str | None:
 _RULES: tuple[Callable[[_Pair], str | None], ...] = (
     _numbers_differ,
     _one_side_denies,
+    _one_side_is_about_others,
     _poles_differ,
     _kinds_differ,
 )
