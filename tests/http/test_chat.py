@@ -40,7 +40,8 @@ async def test_a_plain_reply_has_the_contracts_shape(client: httpx.AsyncClient):
     assert response.status_code == 200
     body = response.json()
     assert body.keys() == {
-        "reply", "intent", "source", "citations", "confidence", "conversation_id", "turn_id",
+        "reply", "intent", "source", "citations", "confidence",
+        "choices", "conversation_id", "turn_id",
         "timings_ms",
     }  # fmt: skip
     assert body["reply"] == "运费8元。"

@@ -134,6 +134,10 @@ class Chat:
         """Waits until the desk has got that many messages."""
         await asyncio.to_thread(self.desk.wait_for_posts, posts)
 
+    async def rated(self, ratings: int) -> None:
+        """Waits until the desk has got that many ratings."""
+        await asyncio.to_thread(self.desk.wait_for_ratings, ratings)
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def chat(page: Page, desk: Desk) -> Chat:

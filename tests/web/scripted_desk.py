@@ -138,6 +138,8 @@ class Desk:
     history_calls: list[dict[str, str]] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     finished: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ratings: list[dict[str, Any]] = field(default_factory=list)
+    rating_plays: deque[Play] = field(default_factory=deque)
     csp: str = STRICT_CSP
     cors: bool = False
     down: bool = False
@@ -151,6 +153,17 @@ class Desk:
             self.posts.append(post)
             self._changed.notify_all()
             return self.plays.popleft() if self.plays else answer
+
+    def rated(self, body: dict[str, Any]) -> Play | None:
+        with self._changed:
+            self.ratings.append(body)
+            self._changed.notify_all()
+            return self.rating_plays.popleft() if self.rating_plays else None
+
+    def wait_for_ratings(self, count: int) -> None:
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self.ratings) >= count, PATIENCE_SECONDS):
+                raise TimeoutError(f"{len(self.ratings)} of {count} ratings arrived")
 
     def wait_for_posts(self, count: int) -> None:
         with self._changed:
@@ -241,6 +254,16 @@ class Handler(BaseHTTPRequestHandler):
             {"Content-Type": "application/json"},
         )
 
+    def _rating(self, body: dict[str, Any]) -> None:
+        play = self.desk.rated(body)
+        if self.desk.down:
+            self.break_off()
+        elif play is not None:
+            post = Post("", body["uid"], "", dict(self.headers), body)
+            play(Exchange(self, self.desk, post))
+        else:
+            self.start(204, {})
+
     def _file(self, name: str) -> None:
         path = WEB / name
         media_type = MEDIA_TYPES[path.suffix] + "; charset=utf-8"
@@ -249,6 +272,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/chat/rating":
+            self._rating(body)
+            return
         post = Post(
             self.headers["Idempotency-Key"], body["uid"], body["message"], dict(self.headers), body
         )

@@ -91,7 +91,7 @@ async def test_everything_can_be_reached_by_keyboard(chat: Chat, desk: Desk):
     await chat.input.fill("三")
     seen = []
     await chat.page.locator("[data-lang=zh]").focus()
-    for _ in range(7):
+    for _ in range(9):
         seen.append(await chat.page.evaluate(FOCUSED))
         await chat.page.keyboard.press("Tab")
     assert seen == [
@@ -100,6 +100,8 @@ async def test_everything_can_be_reached_by_keyboard(chat: Chat, desk: Desk):
         "theme",
         "log",
         "参考资料（1）",
+        "thumb up",
+        "thumb down",
         "action retry",
         "message",
     ]

@@ -26,10 +26,17 @@ def test_no_markup_is_made_from_data():
 
 async def test_language_switch_changes_every_text_and_is_remembered(chat: Chat, desk: Desk):
     desk.script(
-        lambda x: x.done("答", source="faq", citations=[{"id": "a", "title": "甲", "score": 1}]),
+        lambda x: x.done(
+            "答",
+            source="faq",
+            citations=[{"id": "a", "title": "甲", "score": 1}],
+            choices=[{"id": "a", "title": "A"}],
+        ),
         lambda x: x.problem(401, "key"),
     )
     await chat.say("一")
+    await chat.has_state(0, "done")
+    await chat.turn(0).get_by_role("button", name="没有帮助").click()
     await chat.say("二")
     await chat.has_state(1, "failed")
     await expect(chat.turn(1)).to_contain_text("没有访问权限")
@@ -37,6 +44,11 @@ async def test_language_switch_changes_every_text_and_is_remembered(chat: Chat, 
     await expect(chat.turn(0)).to_contain_text("FAQ")
     await expect(chat.turn(0)).to_contain_text("Confidence 87%")
     await expect(chat.turn(0)).to_contain_text("Sources (1)")
+    await expect(chat.turn(0).get_by_role("group", name="Did you mean")).to_be_visible()
+    await expect(chat.turn(0).get_by_role("button", name="Helpful", exact=True)).to_be_visible()
+    await expect(chat.turn(0).get_by_role("textbox")).to_have_attribute(
+        "placeholder", "What was wrong? (optional)"
+    )
     await expect(chat.turn(1)).to_contain_text("No access")
     await expect(chat.element.get_by_role("button", name="Retry")).to_be_visible()
     await expect(chat.element.get_by_role("textbox", name="Message")).to_have_attribute(
@@ -102,13 +114,18 @@ async def test_nothing_is_cut_off_on_small_screens(
 ):
     long = "很长的一句话" * 30 + "https://example.com/" + "a" * 200
     desk.script(
-        lambda x: x.done(long, citations=[{"id": "i" * 80, "title": long, "score": 1}]),
+        lambda x: x.done(
+            long,
+            citations=[{"id": "i" * 80, "title": long, "score": 1}],
+            choices=[{"id": "i", "title": long}],
+        ),
         lambda x: x.problem(422, long),
     )
     chat = await Chat(await new_page(viewport={"width": width, "height": height}), desk).open()
     await chat.say(long)
     await chat.has_state(0, "done")
     await chat.turn(0).locator("summary").click()
+    await chat.turn(0).get_by_role("button", name="没有帮助").click()
     await chat.say("二")
     await chat.has_state(1, "failed")
     assert await chat.page.evaluate(OUT_OF_SIGHT) == []
@@ -169,6 +186,8 @@ async def test_contrast_is_aa_in_both_themes(new_page: NewPage, desk: Desk, them
             "reply": "答",
             "source": source,
             "citations": [{"id": "a", "title": "甲", "score": 1}],
+            "choices": [{"id": "a", "title": "甲"}],
+            "rating": {"faq": "up", "model": "down"}.get(source),
             "created_at": "2025-01-02T03:04:05Z",
         }
         for source in sources

@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import ConsoleMessage, Page, expect
 
 from tests.e2e.desk_process import DeskProcess, run_kefu
-from tests.e2e.folders import FAQ, KNOWLEDGE, LONG_QUESTIONS, link_models
+from tests.e2e.folders import FAQ, KNOWLEDGE, LONG_QUESTIONS, link_models, write_files
 
 from .conftest import Chat, NewPage
 
@@ -38,9 +38,8 @@ async def real(
     desk = DeskProcess(data_dir)
     try:
         await asyncio.to_thread(desk.start)
-        file = data_dir / "camp.jsonl"
-        file.write_text(KNOWLEDGE, "utf-8")
-        imported = await asyncio.to_thread(run_kefu, "--data-dir", data_dir, "kb", "import", file)
+        folder = write_files(data_dir / "camp", KNOWLEDGE)
+        imported = await asyncio.to_thread(run_kefu, "--data-dir", data_dir, "kb", "import", folder)
         assert imported.returncode == 0, imported.stderr
         yield desk
     finally:
@@ -143,6 +142,24 @@ async def test_a_reload_in_the_outage_resumes(real_chat: Chat, real: DeskProcess
     await expect(chat.questions).to_have_text([question])
     [turn] = await kept(real, chat)
     assert (turn["question"], turn["status"]) == (question, "answered")
+
+
+async def test_a_rating_reaches_the_shop_and_survives_a_reload(real_chat: Chat, real: DeskProcess):
+    chat = real_chat
+    await chat.say(QUESTION_ZH)
+    await has_reply(chat, 0)
+    down = chat.turn(0).get_by_role("button", name="没有帮助")
+    await down.click()
+    reason = chat.turn(0).get_by_role("textbox")
+    await reason.fill("没说多久退款")
+    async with chat.page.expect_response("**/chat/rating") as answered:
+        await reason.press("Enter")
+    assert (await answered.value).status == 204
+    await shoot(chat.page, "rated")
+    await chat.page.reload()
+    await expect(down).to_have_attribute("aria-pressed", "true")
+    [turn] = await kept(real, chat)
+    assert (turn["rating"]["value"], turn["rating"]["reason"]) == ("down", "没说多久退款")
 
 
 async def test_the_docs_show_every_operation(new_page: NewPage, real: DeskProcess):

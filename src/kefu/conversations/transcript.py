@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from kefu.conversations.ratings import Rating
 from kefu.stamps import new_id, now_ms
 
 Source = Literal["canned", "faq", "cache", "model", "handoff", "blocked", "held"]
@@ -36,7 +37,7 @@ class Turn:
     """One message of a customer and what became of it.
 
     `standalone_question` is a follow-up as it was completed from the turns before it, "" where the
-    words of `question` said it all.
+    words of `question` said it all. `rating` comes later than the turn, through `Transcript.rate`.
     """
 
     uid: str
@@ -56,6 +57,12 @@ class Turn:
     idempotency_key: str | None = None
     turn_id: str = field(default_factory=new_id)
     created_at_ms: int = field(default_factory=now_ms)
+    rating: Rating | None = None
+
+    @property
+    def meaning(self) -> str:
+        """The question with all that it takes to understand it."""
+        return self.standalone_question or self.question
 
 
 @dataclass(frozen=True)
@@ -73,10 +80,16 @@ class ConversationSummary:
 
 
 class Transcript(Protocol):
-    """Keeps turns. `save` returns once the turn is on disk."""
+    """Keeps turns. `save` and `rate` return once it is on disk."""
 
     async def save(self, turn: Turn) -> None:
         """Keep a turn; an unanswered one of the same uid and idempotency key is replaced."""
+
+    async def rate(self, uid: str, turn_id: str, rating: Rating | None) -> bool:
+        """Set or (None) withdraw the rating of an answered turn; whether this customer has it."""
+
+    async def find_turn(self, turn_id: str) -> Turn | None:
+        """Any customer's turn."""
 
     async def find_by_key(self, uid: str, idempotency_key: str) -> Turn | None:
         """The turn that this key already named, answered or not."""

@@ -82,7 +82,8 @@ def suggest(
         raise ValueError("each message needs its sentence vector")
     wordings = _wordings(messages)
     first = [same[0] for same in wordings]
-    groups = _groups(_distinctive([messages[i].text for i in first], vectors[first]))
+    rest = distinctive([messages[i].text for i in first], vectors[first])
+    groups = linked(np.maximum(1 - rest @ rest.T, 0), MAX_DISTANCE)
     found = [
         _cluster(
             [[messages[i] for i in wordings[j]] for j in group], vectors[[first[j] for j in group]]
@@ -101,7 +102,7 @@ def _wordings(messages: Sequence[Unsure]) -> list[list[int]]:
     return list(same.values())[:MAX_WORDINGS]
 
 
-def _distinctive(texts: Sequence[str], vectors: Vectors) -> Vectors:
+def distinctive(texts: Sequence[str], vectors: Vectors) -> Vectors:
     """(n, dimensions) rows of length 1, less what the texts of a language have in common."""
     languages = np.array([detect(text) for text in texts], np.str_)
     rest = vectors.copy()
@@ -113,20 +114,19 @@ def _distinctive(texts: Sequence[str], vectors: Vectors) -> Vectors:
     return np.asarray(rest / np.maximum(lengths, 1e-12), np.float32)
 
 
-def _groups(vectors: Vectors) -> list[list[int]]:
-    """Row numbers of each cluster, in order, the cluster with the first row first."""
-    if len(vectors) < 2:
-        return [[number] for number in range(len(vectors))]
+def linked(distances: Vectors, most: float) -> list[list[int]]:
+    """Average linkage of (n, n) distances, cut at `most`: row numbers of each cluster, in order,
+    the cluster with the first row first.
+    """
+    if len(distances) < 2:
+        return [[number] for number in range(len(distances))]
     from scipy import cluster, spatial  # noqa: PLC0415 - a second that no other command waits for
 
-    distances = np.maximum(1 - vectors @ vectors.T, 0)
     tree = cluster.hierarchy.linkage(
         spatial.distance.squareform(distances, checks=False), "average"
     )
     groups: dict[int, list[int]] = {}
-    for number, group in enumerate(
-        cluster.hierarchy.fcluster(tree, MAX_DISTANCE, "distance").tolist()
-    ):
+    for number, group in enumerate(cluster.hierarchy.fcluster(tree, most, "distance").tolist()):
         groups.setdefault(group, []).append(number)
     return list(groups.values())
 

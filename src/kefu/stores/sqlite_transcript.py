@@ -8,20 +8,22 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, case, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
+from kefu.conversations.ratings import Rating
 from kefu.conversations.transcript import Choice, Citation, ConversationSummary, Turn
 from kefu.stores.schema import turns
 from kefu.stores.sqlite import Database
+from kefu.stores.sqlite_ratings import RATING_COLUMNS, rate, take_rating, turns_with_ratings
 
-_COLUMNS = [turns.c[f.name] for f in fields(Turn)]
+# A rating lies in a table of its own.
+_FIELDS = [f.name for f in fields(Turn) if f.name != "rating"]
+_TURNS: Select[Any] = select(*(turns.c[name] for name in _FIELDS), *RATING_COLUMNS).select_from(
+    turns_with_ratings()
+)
 # A retry of a turn that was never answered takes its place; an answered one is never overwritten.
 _SAVE = insert(turns)
 _SAVE = _SAVE.on_conflict_do_update(
     index_elements=["uid", "idempotency_key"],
-    set_={
-        name: _SAVE.excluded[name]
-        for name in (f.name for f in fields(Turn))
-        if name not in ("uid", "idempotency_key")
-    },
+    set_={name: _SAVE.excluded[name] for name in _FIELDS if name not in ("uid", "idempotency_key")},
     where=turns.c.status != "answered",
 )
 
@@ -31,25 +33,29 @@ class SqliteTranscript:
         self._database = database
 
     async def save(self, turn: Turn) -> None:
-        values = asdict(turn)
+        values = {name: value for name, value in asdict(turn).items() if name in _FIELDS}
         await self._database.write_async(lambda c: c.execute(_SAVE, values) and None)
 
+    async def rate(self, uid: str, turn_id: str, rating: Rating | None) -> bool:
+        return await self._database.write_async(lambda c: rate(c, uid, turn_id, rating))
+
+    async def find_turn(self, turn_id: str) -> Turn | None:
+        query = _TURNS.where(turns.c.turn_id == turn_id)
+        row = await self._database.read_async(lambda c: c.execute(query).one_or_none())
+        return None if row is None else _turn(row)
+
     async def find_by_key(self, uid: str, idempotency_key: str) -> Turn | None:
-        query = select(*_COLUMNS).where(
-            turns.c.uid == uid, turns.c.idempotency_key == idempotency_key
-        )
+        query = _TURNS.where(turns.c.uid == uid, turns.c.idempotency_key == idempotency_key)
         row = await self._database.read_async(lambda c: c.execute(query).one_or_none())
         return None if row is None else _turn(row)
 
     async def last_turns(self, uid: str, limit: int) -> list[Turn]:
-        query = (
-            select(*_COLUMNS).where(turns.c.uid == uid).order_by(turns.c.seq.desc()).limit(limit)
-        )
+        query = _TURNS.where(turns.c.uid == uid).order_by(turns.c.seq.desc()).limit(limit)
         rows = await self._database.read_async(lambda c: c.execute(query).all())
         return [_turn(row) for row in reversed(rows)]
 
     async def latest(self, limit: int) -> list[Turn]:
-        query = select(*_COLUMNS).order_by(turns.c.seq.desc()).limit(limit)
+        query = _TURNS.order_by(turns.c.seq.desc()).limit(limit)
         rows = await self._database.read_async(lambda c: c.execute(query).all())
         return [_turn(row) for row in rows]
 
@@ -108,4 +114,4 @@ def _turn(row: Row[Any]) -> Turn:
     values = dict(row._mapping)
     values["citations"] = tuple(Citation(**c) for c in values["citations"])
     values["choices"] = tuple(Choice(**c) for c in values["choices"])
-    return Turn(**values)
+    return Turn(rating=take_rating(values), **values)

@@ -27,6 +27,8 @@
   const RETRY_BUDGET_MS = 120_000;
   const SILENCE_MS = 45_000; // three heartbeats missed: the connection is dead, whatever TCP says
   const HISTORY_TIMEOUT_MS = 10_000;
+  const RATING_TIMEOUT_MS = 10_000;
+  const MAX_REASON = 500;
   const RESUME_WITHIN_MS = 3_600_000; // an older unsent message waits for a click
   const STORAGE_LAG_MS = 200; // another process's write may show here after its lock has come over
   const TRY_LATER = new Set([408, 425, 429, 502, 503, 504]);
@@ -84,6 +86,14 @@
         canned: '预设回复', faq: '常见问题', related: '相近问答', cache: '缓存', model: 'AI 生成',
         handoff: '转人工', blocked: '已拦截', held: '待审核',
       },
+      choices: '您是不是想问',
+      rating: '评价这条回复',
+      up: '有帮助',
+      down: '没有帮助',
+      why: '哪里不满意？（可不填）',
+      sendWhy: '提交',
+      thanks: '谢谢您的反馈',
+      failRating: '评价没有提交成功，请再试一次',
       citations: (n) => `参考资料（${n}）`,
       confidence: (percent) => `置信度 ${percent}%`,
       seconds: (s) => `${s} 秒`,
@@ -128,6 +138,14 @@
         canned: 'Standard reply', faq: 'FAQ', related: 'Related FAQ', cache: 'Cached', model: 'AI-generated',
         handoff: 'Person', blocked: 'Blocked', held: 'In review',
       },
+      choices: 'Did you mean',
+      rating: 'Rate this reply',
+      up: 'Helpful',
+      down: 'Not helpful',
+      why: 'What was wrong? (optional)',
+      sendWhy: 'Submit',
+      thanks: 'Thank you for the feedback',
+      failRating: 'Your rating was not saved. Please try again.',
       citations: (n) => `Sources (${n})`,
       confidence: (percent) => `Confidence ${percent}%`,
       seconds: (s) => `${s} s`,
@@ -176,7 +194,7 @@
     color-scheme: dark;
   }
 
-  button, textarea { font: inherit; color: inherit; margin: 0; }
+  button, textarea, input { font: inherit; color: inherit; margin: 0; }
   button { border: 0; background: none; padding: 0; cursor: pointer; }
   button:disabled { cursor: default; }
   :focus-visible { outline: 2px solid var(--focus); outline-offset: 2px; }
@@ -256,6 +274,28 @@
   summary:hover { color: var(--text); }
   .citations { margin: 3px 0 2px; padding-left: 12px; border-left: 2px solid var(--line); list-style: none; }
   .citations li { padding: 2px 0; overflow-wrap: anywhere; }
+  .below { display: flex; align-items: flex-start; justify-content: space-between; flex-wrap: wrap; gap: 2px 14px; }
+  .below .facts { flex: 0 1 auto; min-width: 0; }
+  .thumbs { display: flex; gap: 2px; margin: 5px -6px -3px auto; }
+  .thumb { display: grid; place-items: center; width: 30px; height: 30px; border-radius: 9px; font-size: 11.5px; color: var(--muted); }
+  .thumb.down svg { transform: scaleY(-1); }
+  .thumb:hover { background: var(--calm-bg); color: var(--text); }
+  .thumb[aria-pressed="true"] { background: var(--good-bg); color: var(--good); }
+  .thumb.down[aria-pressed="true"] { background: var(--warn-bg); color: var(--warn); }
+  .thumb[aria-pressed="true"] svg { fill: currentColor; fill-opacity: .25; }
+  .why { display: flex; flex-wrap: wrap; gap: 6px; margin-top: 8px; font-size: .92em; }
+  .why input { flex: 1 1 9em; min-width: 0; padding: 4px 11px; border-radius: 10px; border: 1px solid var(--field-line);
+    background: var(--canvas); }
+  .why input::placeholder { color: var(--muted); opacity: 1; }
+  .why button { padding: 4px 14px; border-radius: 10px; font-weight: 550; background: var(--accent); color: var(--on-accent); }
+  .why button:disabled { background: var(--calm-bg); color: var(--muted); }
+  .said { margin-top: 6px; font-size: .86em; color: var(--muted); }
+  .said.bad { color: var(--bad); }
+  .choices { display: flex; flex-direction: column; align-items: flex-start; gap: 6px; margin-top: 10px; }
+  .choice { max-width: 100%; padding: 6px 13px; border-radius: 12px; border: 1px solid var(--accent); color: var(--text);
+    text-align: start; line-height: 1.45; overflow-wrap: anywhere; }
+  .choice:hover:enabled { background: var(--ai-bg); }
+  .choice:disabled { border-color: var(--line); color: var(--muted); }
   .citations code { font: .9em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; color: var(--muted); }
 
   .status { display: flex; flex-wrap: wrap; align-items: center; gap: 6px 12px; font-size: .87em; color: var(--muted); }
@@ -293,7 +333,7 @@
   .counter { font-variant-numeric: tabular-nums; margin-left: auto; }
   .counter.over { color: var(--bad); font-weight: 600; }
   [data-mode="bubble"] .hint { display: none; }
-  @media (pointer: coarse) { textarea { font-size: 16px; } .hint { display: none; } } /* iOS zooms into smaller fields */
+  @media (pointer: coarse) { textarea, input { font-size: 16px; } .hint { display: none; } .thumb { width: 40px; height: 36px; } } /* iOS zooms into smaller fields */
 
   @media (max-width: 480px), (max-height: 480px) {
     .hint { display: none; }
@@ -305,7 +345,7 @@
     *, ::before, ::after { animation: none !important; transition: none !important; }
   }
   @media (forced-colors: active) {
-    .bubble, .launcher, .send, .badge { border: 1px solid; }
+    .bubble, .launcher, .send, .badge, .thumb[aria-pressed="true"] { border: 1px solid; }
   }`;
 
   const sheet = new CSSStyleSheet(); // one for all elements; a constructed sheet passes any style-src
@@ -332,6 +372,7 @@
     retry: 'M20 11a8 8 0 1 0-2.3 6.3M20 4v7h-7',
     stop: 'M7 7h10v10H7Z',
     down: 'M12 5v14M5.5 12.5 12 19l6.5-6.5',
+    thumb: 'M7 10.5v10M7 10.5l4.2-7.4c1.7 0 2.7 1.1 2.4 2.8l-.7 3.6h5.6a2 2 0 0 1 2 2.4l-1.3 6.9a2.1 2.1 0 0 1-2 1.7H4.5a1 1 0 0 1-1-1v-8a1 1 0 0 1 1-1Z',
   };
 
   function icon(name, className = '') {
@@ -619,8 +660,9 @@
   // --------------------------------------------------------------------------- the conversation
 
   /**
-   * A turn is {key, text, at, state, partial, reply, failure, retryAt, elapsedMs}; its state is one
-   * of queued, elsewhere, sending, streaming, retrying, done, failed, stopped.
+   * A turn is {key, text, at, state, partial, reply, failure, retryAt, elapsedMs, rated}; its state is
+   * one of queued, elsewhere, sending, streaming, retrying, done, failed, stopped. `rated` is what a
+   * person did here with the thumbs: {rating, reason, failed}.
    */
   const isRunning = ({ state }) => state === 'sending' || state === 'streaming' || state === 'retrying';
   const isWaiting = ({ state }) => state === 'queued' || state === 'elsewhere';
@@ -633,7 +675,7 @@
   /**
    * One customer's talk with one desk: what was said, what is still to be sent, one at a time and
    * in order. Knows nothing of the page; `view` hears of changes: added(turn, index), changed(turn),
-   * delta(turn, text), removed(turn), replied(turn), failed(turn).
+   * delta(turn, text), removed(turn), replied(turn), failed(turn), unrated(turn).
    */
   class Conversation {
     turns = [];
@@ -641,6 +683,7 @@
     #pumping = false;
     #life = new AbortController();
     #historyWanted = true;
+    #ratings = Promise.resolve();
 
     constructor({ server, uid, headers }, view) {
       Object.assign(this, { server, uid, headers, view, outbox: new Outbox(server, uid) });
@@ -678,6 +721,40 @@
       this.#queue = this.#queue.filter((other) => other !== turn);
       if (turn.abort) turn.abort.abort();
       else this.#change(turn, { state: 'stopped' });
+    }
+
+    // Rating a reply.
+
+    /**
+     * `rating` is 'up', 'down' or null, which takes it back. Shown at once; where it does not get
+     * through, what the desk knows is shown again.
+     */
+    rate(turn, rating, reason = '') {
+      this.#change(turn, { rated: { rating, reason } });
+      // In the order of the clicks: the last one is what counts.
+      this.#ratings = this.#ratings.then(() => this.#sendRating(turn, rating, reason));
+    }
+
+    async #sendRating(turn, rating, reason) {
+      const watched = watch(this.#life.signal, RATING_TIMEOUT_MS);
+      const body = JSON.stringify({ uid: this.uid, turn_id: turn.reply.turn_id, rating, reason });
+      const headers = { ...this.headers(), 'Content-Type': 'application/json' };
+      let failed = true;
+      try {
+        const response = await fetch(`${this.server}/chat/rating`, { method: 'POST', headers, body, signal: watched.signal });
+        failed = !response.ok;
+      } catch {
+        // Said under the thumbs.
+      } finally {
+        watched.end();
+      }
+      if (this.#life.signal.aborted) return;
+      if (!failed) turn.reply = { ...turn.reply, rating };
+      const isLast = turn.rated.rating === rating && turn.rated.reason === reason;
+      if (failed && isLast) {
+        this.#change(turn, { rated: { rating: turn.reply.rating ?? null, reason: '', failed } });
+        this.view.unrated(turn);
+      }
     }
 
     #add(turn, index = this.turns.length) {
@@ -898,7 +975,7 @@
     if (element.textContent !== text) element.textContent = text;
   }
 
-  const RELATED = 0.5; // a quotation has at most this confidence (turn/pipeline.py)
+  const RELATED = 0.5; // a quotation has at most this confidence (turn/draft.py)
 
   function badgeView({ source, confidence }, words) {
     // An entry that is quoted without being sure of it is not the answer from the FAQ.
@@ -933,16 +1010,99 @@
     return h('details', {}, h('summary', {}, words.citations(citations.length)), h('ul', { class: 'citations' }, ...citations.map(item)));
   }
 
+  /** "Did you mean": questions to ask with one click, as long as nothing else was asked. */
+  class ChoicesView {
+    constructor(choices, choose) {
+      this.buttons = choices.map(({ title }) => h('button', { class: 'choice', type: 'button', dir: 'auto', onclick: () => choose(String(title)) }, String(title)));
+      this.element = h('div', { class: 'choices', role: 'group' }, ...this.buttons);
+    }
+
+    update(words, isLast) {
+      this.element.setAttribute('aria-label', words.choices);
+      for (const button of this.buttons) button.disabled = !isLast;
+    }
+  }
+
+  /** Thumbs under a reply, and after a thumb down a field for the reason. */
+  class RatingView {
+    #rate;
+    #isOpen = false; // the field for the reason
+
+    constructor(rate) {
+      this.#rate = rate;
+      this.up = this.#thumb('up');
+      this.down = this.#thumb('down');
+      this.thumbs = h('div', { class: 'thumbs', role: 'group' }, this.up, this.down);
+      this.input = h('input', { type: 'text', maxlength: MAX_REASON, autocomplete: 'off', enterkeyhint: 'send', oninput: () => this.#onInput(),
+        onkeydown: (event) => this.#onKey(event) });
+      for (const type of ['keypress', 'keyup']) this.input.addEventListener(type, (event) => event.stopPropagation());
+      this.submit = h('button', { type: 'submit', disabled: true });
+      this.why = h('form', { class: 'why', onsubmit: (event) => this.#onSubmit(event) }, this.input, this.submit);
+      this.said = h('div', { class: 'said' });
+      this.element = h('div', { class: 'rating' }, this.why, this.said);
+    }
+
+    update({ reply, rated }, words) {
+      const rating = rated ? rated.rating : reply.rating;
+      for (const [thumb, value] of [[this.up, 'up'], [this.down, 'down']]) {
+        thumb.setAttribute('aria-pressed', String(rating === value));
+        thumb.setAttribute('aria-label', words[value]);
+        thumb.title = words[value];
+      }
+      this.thumbs.setAttribute('aria-label', words.rating);
+      this.input.placeholder = words.why;
+      this.input.setAttribute('aria-label', words.why);
+      setText(this.submit, words.sendWhy);
+      this.why.hidden = !this.#isOpen || rating !== 'down';
+      const said = rated?.failed ? words.failRating : rated?.reason ? words.thanks : '';
+      setText(this.said, said);
+      this.said.hidden = !said;
+      this.said.classList.toggle('bad', Boolean(rated?.failed));
+    }
+
+    #thumb(value) {
+      const click = () => {
+        const rating = this[value].getAttribute('aria-pressed') === 'true' ? null : value;
+        this.#isOpen = rating === 'down';
+        this.#rate(rating);
+      };
+      return h('button', { class: `thumb ${value}`, type: 'button', onclick: click }, icon('thumb'));
+    }
+
+    #onInput() {
+      this.submit.disabled = !this.input.value.trim();
+    }
+
+    #onKey(event) {
+      if (event.key !== 'Escape') event.stopPropagation();
+      if (event.key === 'Enter' && isComposing(event)) event.preventDefault();
+    }
+
+    #onSubmit(event) {
+      event.preventDefault();
+      const reason = wellFormed(this.input.value).trim();
+      if (!reason) return;
+      this.#isOpen = false;
+      this.#rate('down', reason);
+      this.down.focus(); // the field that had it is gone
+    }
+  }
+
+  const RATED = new Set(['faq', 'model', 'cache', 'canned']); // the others are no answers
+
   /** One question, its reply and what became of it. `update` brings it in line with the turn. */
   class TurnView {
-    constructor(turn, { retry, stop }) {
+    constructor(turn, { retry, stop, rate, choose }) {
       this.turn = turn;
       this.you = h('span', { class: 'sr' });
       this.desk = h('span', { class: 'sr' });
       this.text = h('div', { class: 'text', dir: 'auto' });
       this.dots = h('div', { class: 'dots', 'aria-hidden': 'true' }, h('i'), h('i'), h('i'));
       this.facts = h('div', { class: 'facts' });
-      this.card = h('div', { class: 'card' }, this.desk, this.text, this.dots, this.facts);
+      this.rating = new RatingView(rate);
+      this.choose = choose;
+      this.below = h('div', { class: 'below' }, this.facts, this.rating.thumbs);
+      this.card = h('div', { class: 'card' }, this.desk, this.text, this.dots, this.below, this.rating.element);
       this.what = h('span', { class: 'what' });
       this.retry = h('button', { class: 'action retry', type: 'button', onclick: retry });
       this.stop = h('button', { class: 'action stop', type: 'button', onclick: stop });
@@ -952,12 +1112,14 @@
       this.element = h('div', { class: 'turn', 'aria-live': 'off' }, this.you, bubble, this.card, this.status);
     }
 
-    update(words, locale) {
+    update(words, locale, isLast) {
       const { turn } = this;
       this.element.dataset.state = turn.state;
       setText(this.you, `${words.you}: `);
       setText(this.desk, `${words.desk}: `);
       this.#updateCard(words, locale);
+      this.#updateChoices(words, isLast);
+      this.#updateRating(words);
       this.#updateStatus(words);
     }
 
@@ -981,6 +1143,23 @@
       const citations = citationsView(reply.citations, words);
       citations.open = unfolded;
       this.facts.append(citations);
+    }
+
+    #updateChoices(words, isLast) {
+      const { reply } = this.turn;
+      if (!this.choices && reply?.choices?.length) {
+        this.choices = new ChoicesView(reply.choices, this.choose);
+        this.below.before(this.choices.element);
+      }
+      this.choices?.update(words, isLast);
+    }
+
+    #updateRating(words) {
+      const { turn } = this;
+      const isRated = turn.state === 'done' && Boolean(turn.reply?.turn_id) && RATED.has(turn.reply.source);
+      this.rating.thumbs.hidden = !isRated;
+      this.rating.element.hidden = !isRated;
+      if (isRated) this.rating.update(turn, words);
     }
 
     #updateStatus(words) {
@@ -1143,14 +1322,17 @@
       added: (turn, index) => {
         const retry = () => this.#act(() => this.#conversation.retry(turn));
         const stop = () => this.#act(() => this.#conversation.stop(turn));
-        const view = new TurnView(turn, { retry, stop });
+        const rate = (rating, reason) => this.#rate(turn, rating, reason);
+        const choose = (title) => this.#act(() => this.send(title));
+        const view = new TurnView(turn, { retry, stop, rate, choose });
         this.#views.set(turn, view);
-        view.update(this.#words, LOCALES[this.#language]);
+        this.#update(turn);
+        this.#update(this.#conversation.turns[index - 1]); // the last one no more
         const next = this.#views.get(this.#conversation.turns[index + 1]);
         this.#parts.column.insertBefore(view.element, next?.element ?? null);
       },
       changed: (turn) => {
-        this.#views.get(turn)?.update(this.#words, LOCALES[this.#language]);
+        this.#update(turn);
         if (turn.state === 'retrying') this.#announceRetry(turn);
       },
       delta: (turn, text) => this.#views.get(turn)?.grow(text),
@@ -1159,7 +1341,7 @@
         this.#views.delete(turn);
       },
       replied: (turn) => {
-        this.#announce(`${this.#words.desk}: ${turn.reply.reply}`);
+        this.#announce([`${this.#words.desk}: ${turn.reply.reply}`, ...this.#offered(turn)].join(' '));
         if (!this.#isOpen) this.#unread += 1;
         this.#apply();
         this.#emit('kefu:reply', turn.reply);
@@ -1168,7 +1350,23 @@
         this.#announce(`${statusText(turn, this.#words)} ${failureDetail(turn.failure)}`);
         this.#emit('kefu:error', turn.failure.problem);
       },
+      unrated: () => this.#announce(this.#words.failRating),
     };
+
+    #update(turn) {
+      const isLast = turn === this.#conversation.turns.at(-1);
+      this.#views.get(turn)?.update(this.#words, LOCALES[this.#language], isLast);
+    }
+
+    #offered({ reply }) {
+      if (!reply.choices?.length) return [];
+      return [`${this.#words.choices}: ${reply.choices.map(({ title }) => title).join('; ')}`];
+    }
+
+    #rate(turn, rating, reason) {
+      this.#conversation.rate(turn, rating, reason);
+      if (reason) this.#announce(this.#words.thanks);
+    }
 
     /** A button that vanishes by its own click would take the focus with it. */
     #act(action) {
@@ -1257,7 +1455,7 @@
       launcher.setAttribute('aria-expanded', String(this.#isOpen));
       this.#applyTheme();
       this.#applyWords();
-      for (const view of this.#views.values()) view.update(this.#words, LOCALES[this.#language]);
+      for (const turn of this.#views.keys()) this.#update(turn);
     }
 
     #applyTheme = () => {

@@ -1,0 +1,1 @@
+"""What is missing in the knowledge, and how a person's answer is added without breaking others."""
