@@ -29,7 +29,7 @@ from typing import Any
 
 import httpx
 from tests.e2e.desk_process import DeskProcess, run_kefu, wait_until
-from tests.e2e.folders import DISPUTED, DISPUTED_QUESTIONS, link_models
+from tests.e2e.folders import DISPUTED, DISPUTED_QUESTIONS, link_models, write_files
 
 from kefu.settings import default_data_dir
 from kefu.stores.sqlite import sqlite_module
@@ -232,11 +232,10 @@ def _open(desk: DeskProcess) -> None:
 
 
 def import_disputed(desk: DeskProcess) -> None:
-    """Give a running desk questions that are answered in two ways: those must be written."""
+    """Give a running desk a document: what is asked of it must be written."""
     entries = desk.metric("kefu_knowledge_entries")
-    file = desk.data_dir / "disputed.jsonl"
-    file.write_text(DISPUTED, "utf-8")
-    imported = run_kefu("--data-dir", desk.data_dir, "kb", "import", file)
+    folder = write_files(desk.data_dir / "disputed", DISPUTED)
+    imported = run_kefu("--data-dir", desk.data_dir, "kb", "import", folder)
     if imported.returncode:
         raise RuntimeError(imported.stderr)
     wait_until(lambda: desk.metric("kefu_knowledge_entries") > entries, "the import is known")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -13,8 +13,13 @@ from starlette.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
 from kefu import __version__
+from kefu.answers import endpoints as answer_endpoints
+from kefu.answers.cache import AnswerCache, open_answers
+from kefu.answers.calibrations import Calibrations
+from kefu.answers.flights import Flights
 from kefu.conversations import endpoints as conversation_endpoints
 from kefu.conversations.retention import sweep_for_ever
+from kefu.gaps import endpoints as gap_endpoints
 from kefu.http import health
 from kefu.http.access import Access
 from kefu.http.auth import ApiKeys
@@ -27,23 +32,29 @@ from kefu.intent import endpoints as intent_endpoints
 from kefu.intent.sample_shop import teach_sample
 from kefu.intent.service import Intents, open_intents
 from kefu.knowledge import endpoints as knowledge_endpoints
+from kefu.knowledge.documents.limits import MAX_DOCUMENT_BYTES
 from kefu.knowledge.sample_shop import sample_entries
 from kefu.knowledge.service import Knowledge, open_knowledge
+from kefu.paraphrase.loading import DEFAULT, open_judge
 from kefu.settings import Settings
 from kefu.stores.sqlite import Database, open_database
+from kefu.stores.sqlite_answers import SqliteAnswers
+from kefu.stores.sqlite_golden import SqliteGolden
 from kefu.stores.sqlite_intents import SqliteActions
 from kefu.stores.sqlite_keys import SqliteKeys
 from kefu.stores.sqlite_knowledge import SqliteKnowledge
 from kefu.stores.sqlite_transcript import SqliteTranscript
-from kefu.tables import MAX_BYTES
 from kefu.telemetry import Metrics
 from kefu.turn import endpoints as turn_endpoints
 from kefu.turn import openai as openai_endpoints
+from kefu.turn import ratings as rating_endpoints
 from kefu.turn.context import Contexts
 from kefu.turn.desk import Desk
+from kefu.turn.draft import Draft
 from kefu.turn.pipeline import Pipeline
 from kefu.turn.prompt import PromptWriter, require_room
 from kefu.turn.services import TurnServices
+from kefu.turn.writer import Writer
 from kefu.web import endpoints as web_endpoints
 from kefu.web.endpoints import SAFE_HEADERS
 
@@ -52,7 +63,11 @@ log = structlog.get_logger("kefu.app")
 # How soon a change made by another process (`kefu kb import`) is noticed.
 WATCH_EVERY_SECONDS = 1.0
 IMPORT_PATH = "/api/knowledge/import"
+ENTRIES_PATH = "/api/knowledge/entries/"
+# An answer of 8,000 characters and 100 alternatives of 500, in JSON and in Chinese.
+MAX_ENTRY_BYTES = 1024 * 1024
 
+Look = Callable[[], Awaitable[object]]
 OpenModels = Callable[[Settings, Metrics, AsyncExitStack], Awaitable[Models]]
 
 
@@ -65,6 +80,9 @@ class Services:
     encoder: BatchedEncoder
     intents: Intents
     knowledge: Knowledge
+    answers: AnswerCache
+    golden: SqliteGolden
+    transcript: SqliteTranscript
     models: Models
     desk: Desk
     turn: TurnServices
@@ -100,9 +118,12 @@ def create_app(
     app.state.metrics = metrics
     for module in (
         turn_endpoints,
+        rating_endpoints,
         openai_endpoints,
         conversation_endpoints,
+        gap_endpoints,
         knowledge_endpoints,
+        answer_endpoints,
         intent_endpoints,
         health,
         web_endpoints,
@@ -144,6 +165,15 @@ async def _open_services(
     stack.callback(intents.close)
     if demo and intents.version is None:
         await teach_sample(intents, models.encoder)
+    judge = open_judge(settings)
+    calibrations = Calibrations(settings.answers_dir, DEFAULT)
+    calibrations.apply_to(judge)
+    answers = await open_answers(
+        SqliteAnswers(database), knowledge, encoder, judge, settings.answers, metrics
+    )
+    stack.push_async_callback(answers.close)
+    flights = Flights[Draft](answers.count)
+    stack.push_async_callback(flights.close)
     contexts = Contexts(transcript, settings.conversation)
     prompts = PromptWriter(models.prompt_style)
     if models.warm is not None:
@@ -152,28 +182,42 @@ async def _open_services(
         encoder=encoder,
         intents=intents,
         knowledge=knowledge,
-        generator=models.generator,
+        answers=answers,
+        writer=Writer(models.generator, prompts, answers, flights, settings.replies, metrics),
         contexts=contexts,
-        prompts=prompts,
-        replies=settings.replies,
         default_language=settings.language,
+        model_id=settings.generator.id,
         metrics=metrics,
     )
     desk = Desk(pipeline, contexts, transcript, settings.conversation, metrics)
     stack.push_async_callback(desk.close, settings.server.shutdown_seconds)
     _keep_running(stack, sweep_for_ever(transcript, settings.conversation.retention_days))
-    _keep_running(stack, _watch(knowledge, intents, keys))
-    turn = TurnServices(desk, contexts, transcript, settings.server.heartbeat_seconds, "kefu")
-    return Services(database, keys, encoder, intents, knowledge, models, desk, turn)
-
-
-async def _watch(knowledge: Knowledge, intents: Intents, keys: ApiKeys) -> None:
-    """Take over what other processes change: knowledge, intents and keys."""
-    looks: dict[str, Callable[[], Awaitable[object]]] = {
+    looks: dict[str, Look] = {
         "knowledge": knowledge.refresh,
         "intents": intents.refresh,
+        "answers": answers.refresh,
+        "calibration": lambda: asyncio.to_thread(calibrations.apply_to, judge),
         "keys": lambda: asyncio.to_thread(keys.reload),
     }
+    _keep_running(stack, _watch(looks))
+    turn = TurnServices(desk, contexts, transcript, settings.server.heartbeat_seconds, "kefu")
+    return Services(
+        database=database,
+        keys=keys,
+        encoder=encoder,
+        intents=intents,
+        knowledge=knowledge,
+        answers=answers,
+        golden=SqliteGolden(database),
+        transcript=transcript,
+        models=models,
+        desk=desk,
+        turn=turn,
+    )
+
+
+async def _watch(looks: Mapping[str, Look]) -> None:
+    """Take over what other processes change."""
     while True:
         await asyncio.sleep(WATCH_EVERY_SECONDS)
         for what, look in looks.items():
@@ -219,8 +263,13 @@ def _add_guards(app: FastAPI, settings: Settings) -> None:
     """The last one added is the first one a request meets."""
     server = settings.server
     origins = frozenset(server.allowed_origins)
-    limits = {IMPORT_PATH: MAX_BYTES}
-    app.add_middleware(BodyLimit, limit=lambda path: limits.get(path, server.max_body_bytes))
+
+    def body_limit(path: str) -> int:
+        if path == IMPORT_PATH:
+            return MAX_DOCUMENT_BYTES
+        return MAX_ENTRY_BYTES if path.startswith(ENTRIES_PATH) else server.max_body_bytes
+
+    app.add_middleware(BodyLimit, limit=body_limit)
     app.add_middleware(OpenRequests, limit=server.max_open_requests)
     app.add_middleware(OriginGuard, allowed=origins)
     if origins:

@@ -95,6 +95,11 @@ class GeneratorSettings(Section):
     temperature: float = Field(0.0, ge=0, le=2, description="0 is greedy: the same answer again.")
 
     @property
+    def id(self) -> str:
+        """Names what writes: answers of another one are not given again."""
+        return f"{self.model} {self.upstream_model} {self.prompt} {self.temperature}"
+
+    @property
     def detected_threads(self) -> int:
         """Physical cores: llama.cpp gains nothing from hyper-threads and the desk needs room."""
         return self.threads or max(1, min(psutil.cpu_count(logical=False) or 1, usable_cpus()))
@@ -117,11 +122,11 @@ class ConversationSettings(Section):
 class KnowledgeSettings(Section):
     # Chosen on the sample shop's labelled questions: docs/knowledge.md.
     sure_score: float = Field(
-        0.60, ge=0, le=1, description="Score of a sure answer that has all words; new words add."
+        0.63, ge=0, le=1, description="Score of a sure answer that has all words; new words add."
     )
     sure_margin: float = Field(0.06, ge=0, le=1, description="Lead over the next other answer.")
     passage_score: float = Field(
-        0.42, ge=0, le=1, description="Relevance from which an entry is given to the generator."
+        0.27, ge=0, le=1, description="Relevance from which an entry is given to the generator."
     )
     max_passages: int = Field(3, ge=1, le=10, description="Passages given to the generator.")
 
@@ -133,6 +138,22 @@ class IntentSettings(Section):
     )
     unsure_score: float = Field(
         0.5, ge=0, le=1, description="Below it `kefu intent suggest` counts a message as unknown."
+    )
+
+
+class AnswerSettings(Section):
+    max_entries: int = Field(
+        10_000, ge=0, description="Generated answers kept to be given again; 0 keeps none."
+    )
+    max_age_hours: float = Field(
+        168, gt=0, description="Kept answers older than this are dropped, unless they are pinned."
+    )
+    # As with quotations (`replies.quote_score`): below it most of them rest on the wrong entry.
+    least_confidence: float = Field(
+        0.5, ge=0, le=1, description="Confidence from which a generated answer is kept."
+    )
+    semantic: bool = Field(
+        True, description="Give a kept answer also for other words that ask the same."
     )
 
 
@@ -154,10 +175,19 @@ class RepliesSettings(Section):
         "This is the closest thing I found: “{question}” {answer}",
         description="How an entry is quoted that may not be the answer (English).",
     )
+    choices_zh: str = Field(
+        "您想问的是下面哪一个？都不是的话，请回复“转人工”，我请同事来回答您。",
+        description="How a reply asks back between a few entries (Chinese).",
+    )
+    choices_en: str = Field(
+        "Which of these do you mean? If none of them, reply “human agent” and a colleague will help "
+        "you.",
+        description="How a reply asks back between a few entries (English).",
+    )
     # Of the shop questions whose answer is known, 70% of the quotations are of the right entry; at
     # 0.45 it is 59% (docs/replies.md).
     quote_score: float = Field(
-        0.5, ge=0, le=1, description="Relevance from which an entry is worth quoting."
+        0.35, ge=0, le=1, description="Relevance from which an entry is worth quoting."
     )
 
 
@@ -188,6 +218,7 @@ class Settings(BaseSettings):
     conversation: ConversationSettings = ConversationSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     intents: IntentSettings = IntentSettings()
+    answers: AnswerSettings = AnswerSettings()
     replies: RepliesSettings = RepliesSettings()
     log: LogSettings = LogSettings()
 
@@ -202,6 +233,10 @@ class Settings(BaseSettings):
     @property
     def intents_dir(self) -> Path:
         return self.data_dir / "intents"
+
+    @property
+    def answers_dir(self) -> Path:
+        return self.data_dir / "answers"
 
     @classmethod
     def settings_customise_sources(

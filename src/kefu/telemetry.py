@@ -62,6 +62,12 @@ class Metrics:
         self.intents = Counter(
             "kefu_intents", "Messages by intent.", ["label"], registry=self.registry
         )
+        self.ratings = Counter(
+            "kefu_ratings",
+            "Ratings of replies: up, down, withdrawn.",
+            ["rating"],
+            registry=self.registry,
+        )
         self.ungrounded_replies = Counter(
             "kefu_ungrounded_replies",
             "Generated replies cut or replaced because the passages do not say that.",
@@ -110,6 +116,15 @@ class Metrics:
         self.open_turns = Gauge("kefu_open_turns", "Turns being answered.", registry=self.registry)
         self.knowledge_entries = Gauge(
             "kefu_knowledge_entries", "Entries that answer.", registry=self.registry
+        )
+        self.answer_cache_lookups = Counter(
+            "kefu_answer_cache_lookups",
+            "Questions by how the answer cache answered.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.answer_cache_entries = Gauge(
+            "kefu_answer_cache_entries", "Answers kept to be given again.", registry=self.registry
         )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.desk_process import DeskProcess, run_kefu
-from tests.e2e.folders import KNOWLEDGE, LONG_QUESTIONS, link_models
+from tests.e2e.desk_process import BUSY_MACHINE, FORGETFUL, DeskProcess, run_kefu
+from tests.e2e.folders import KNOWLEDGE, LONG_QUESTIONS, link_models, write_files
 
 NewDesk = Callable[..., DeskProcess]
 
@@ -47,11 +47,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator
 def camp(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[DeskProcess]:
     """A desk whose answers take long to write. Tests may kill its llama.cpp, but not the desk."""
     data_dir = link_models(tmp_path_factory.mktemp("camp") / "data", models_dir)
-    file = data_dir / "camp.jsonl"
-    file.write_text(KNOWLEDGE, "utf-8")
-    imported = run_kefu("--data-dir", data_dir, "kb", "import", file)
+    folder = write_files(data_dir / "camp", KNOWLEDGE)
+    imported = run_kefu("--data-dir", data_dir, "kb", "import", folder)
     assert imported.returncode == 0, imported.stderr
-    desk = DeskProcess(data_dir, arguments=())
+    desk = DeskProcess(data_dir, arguments=(), settings={**BUSY_MACHINE, **FORGETFUL})
     try:
         yield desk.start()
     finally:

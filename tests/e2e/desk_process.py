@@ -35,6 +35,8 @@ MARK = "DESK_UNDER_TEST"
 # llama.cpp's threads wait for each other by spinning. With as many of them as cores, on a machine
 # that does something else as well, a 2-second answer took 40 seconds; with one it took 3.
 BUSY_MACHINE = {"KEFU_GENERATOR__THREADS": "1"}
+# The generator writes each time it is asked the same.
+FORGETFUL = {"KEFU_ANSWERS__MAX_ENTRIES": "0"}
 
 
 def wait_until(condition: Callable[[], T], what: str, seconds: float = 30.0) -> T:

@@ -5,20 +5,27 @@ from dataclasses import dataclass
 
 import pytest
 
+from kefu.answers.cache import AnswerCache, open_answers
+from kefu.answers.flights import Flights
 from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.intent.service import Intents, open_intents
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.service import Knowledge, open_knowledge
+from kefu.paraphrase.judge import Judge
+from kefu.paraphrase.loading import DEFAULT
 from kefu.settings import ConversationSettings, Settings
 from kefu.stores.sqlite import Database
+from kefu.stores.sqlite_answers import SqliteAnswers
 from kefu.stores.sqlite_intents import SqliteActions
 from kefu.stores.sqlite_knowledge import SqliteKnowledge
 from kefu.stores.sqlite_transcript import SqliteTranscript
 from kefu.telemetry import Metrics
 from kefu.turn.context import Contexts
 from kefu.turn.desk import Desk
+from kefu.turn.draft import Draft
 from kefu.turn.pipeline import Pipeline
 from kefu.turn.prompt import PromptWriter
+from kefu.turn.writer import Writer
 from tests.fakes import HashingEncoder, ScriptedGenerator
 
 ENTRIES = [
@@ -37,6 +44,8 @@ class Bench:
     contexts: Contexts
     intents: Intents
     knowledge: Knowledge
+    answers: AnswerCache
+    encoder: BatchedEncoder
     metrics: Metrics
 
 
@@ -54,6 +63,11 @@ async def open_bench(
         intents = await open_intents(
             settings.intents_dir, SqliteActions(database), encoder.id, settings.intents, metrics
         )
+        judge = Judge(None, DEFAULT)
+        answers = await open_answers(
+            SqliteAnswers(database), knowledge, encoder, judge, settings.answers, metrics
+        )
+        flights = Flights[Draft](answers.count)
         opened: list[Desk] = []
 
         def open_one(conversation: ConversationSettings) -> Bench:
@@ -63,20 +77,29 @@ async def open_bench(
                 encoder=encoder,
                 intents=intents,
                 knowledge=knowledge,
-                generator=generator,
+                answers=answers,
+                writer=Writer(
+                    generator,
+                    PromptWriter("completion"),
+                    answers,
+                    flights,
+                    settings.replies,
+                    metrics,
+                ),
                 contexts=contexts,
-                prompts=PromptWriter("completion"),
-                replies=settings.replies,
                 default_language=settings.language,
+                model_id="scripted",
                 metrics=metrics,
             )
             desk = Desk(pipeline, contexts, transcript, conversation, metrics)
             opened.append(desk)
-            return Bench(desk, transcript, contexts, intents, knowledge, metrics)
+            return Bench(desk, transcript, contexts, intents, knowledge, answers, encoder, metrics)
 
         yield open_one
         for desk in opened:
             await desk.close(5)
+        await flights.close()
+        await answers.close()
         intents.close()
 
 

@@ -24,6 +24,7 @@ from tests.turn.conftest import Bench, OpenBench
 NEAR = "请问运费是多少"
 # The question of an entry: answered without the generator.
 KNOWN = "运费是多少"
+GOES_ON = "那运费是多少"
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -241,12 +242,19 @@ async def test_earlier_rounds_are_read_and_a_restart_does_not_forget_them(
         assert [r.question for r in talk.rounds] == [KNOWN, "要付邮费吗"]
 
 
-async def test_the_prompt_has_the_rounds_before(bench: Bench, generator: ScriptedGenerator):
+async def test_the_prompt_of_a_follow_up_has_the_rounds_before(
+    bench: Bench, generator: ScriptedGenerator
+):
     await bench.desk.take(Message("u", "怎么申请退货")).reply()
-    await bench.desk.take(Message("u", NEAR)).reply()
+    await bench.desk.take(Message("u", GOES_ON)).reply()
     text = generator.prompts[-1].text or ""
     assert "顾客：怎么申请退货\n客服：在订单页点“申请退货”。\n" in text
-    assert text.endswith(f"顾客：{NEAR}\n资料：运费8元，满99元免运费。\n客服：")
+    assert f"顾客：{GOES_ON}\n" in text
+    alone = "请问邮费运费是多少"
+    await bench.desk.take(Message("u", alone)).reply()
+    text = generator.prompts[-1].text or ""
+    assert text.endswith("资料：运费8元，满99元免运费。\n客服：")
+    assert "顾客：怎么申请退货\n" not in text  # it says enough alone
 
 
 async def test_a_message_cannot_look_like_another_line_of_the_prompt(
@@ -261,8 +269,11 @@ async def test_a_follow_up_is_completed_from_the_question_before(
 ):
     await bench.desk.take(Message("u", KNOWN)).reply()
     reply = await bench.desk.take(Message("u", "那要多少呢")).reply()
-    assert reply.source == "model"  # never the vetted answer: those words were not said now
-    assert "满99元免运费" in (generator.prompts[-1].text or "")
+    # Never the vetted answer: those words were not said now.
+    assert (reply.source, [choice.id for choice in reply.choices]) == ("canned", ["fee-zh"])
+    (_, kept) = await bench.transcript.last_turns("u", 10)
+    assert kept.standalone_question == "运费是多少 那要多少呢"
+    assert kept.choices == reply.choices
 
 
 async def test_after_the_idle_time_a_new_conversation_begins(open_bench: OpenBench):
@@ -280,9 +291,9 @@ async def test_a_caller_with_its_own_history_is_not_remembered(
     bench: Bench, generator: ScriptedGenerator
 ):
     history = (Round("我买了鞋", "好的"),)
-    await bench.desk.take(Message("u", NEAR, history=history)).reply()
+    await bench.desk.take(Message("u", GOES_ON, history=history)).reply()
     assert "顾客：我买了鞋" in (generator.prompts[-1].text or "")
-    await bench.desk.take(Message("u", NEAR, history=())).reply()
+    await bench.desk.take(Message("u", GOES_ON, history=())).reply()
     assert "我买了鞋" not in (generator.prompts[-1].text or "")
 
 

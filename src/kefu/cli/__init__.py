@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from kefu import __version__
-from kefu.cli import bench, chat, conversations, doctor, intent, kb, keys, models, serve
+from kefu.cli import answers, bench, chat, conversations, doctor, intent, kb, keys, models, serve
 from kefu.errors import InvalidFile, InvalidInput, KefuError
 from kefu.settings import load_settings
 from kefu.telemetry import configure_logging
@@ -31,6 +31,7 @@ app.command("chat")(chat.chat)
 app.command("doctor")(doctor.doctor)
 app.add_typer(kb.app, name="kb")
 app.add_typer(intent.app, name="intent")
+app.add_typer(answers.app, name="answers")
 app.add_typer(models.app, name="models")
 app.add_typer(conversations.app, name="conversations")
 app.add_typer(keys.app, name="keys")

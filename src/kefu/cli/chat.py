@@ -56,6 +56,7 @@ def chat(
 def _talk(desk: httpx.Client, uid: str, as_json: bool) -> None:
     console = Console()
     console.print(Text(f"kefu at {desk.base_url} (empty line or Ctrl-D ends)", style="dim"))
+    offered: list[str] = []
     while True:
         try:
             message = console.input("[bold cyan]> [/]").strip()
@@ -64,30 +65,53 @@ def _talk(desk: httpx.Client, uid: str, as_json: bool) -> None:
         if not message:
             return
         try:
-            _ask(desk, uid, message, console, as_json)
+            offered = _ask(desk, uid, _chosen(message, offered), console, as_json)
         except KefuError as error:
             console.print(Text(str(error), style="red"))
 
 
-def _ask(desk: httpx.Client, uid: str, message: str, console: Console, as_json: bool) -> None:
-    """Send one message; on a lost connection again, under the same key so that it counts once."""
+def _chosen(message: str, offered: list[str]) -> str:
+    """The question behind a number that was offered; else what was typed."""
+    number = int(message) if message.isascii() and message.isdigit() else 0
+    return offered[number - 1] if 0 < number <= len(offered) else message
+
+
+def _ask(desk: httpx.Client, uid: str, message: str, console: Console, as_json: bool) -> list[str]:
+    """Send one message and show the reply; the questions that it offers, where it asks back."""
+    reply = _deliver(desk, uid, message, console, quiet=as_json)
+    if as_json:
+        typer.echo(json.dumps(reply, ensure_ascii=False, indent=2))
+    else:
+        console.print(_footnote(reply))
+    return _offered(reply, console, quiet=as_json)
+
+
+def _deliver(
+    desk: httpx.Client, uid: str, message: str, console: Console, *, quiet: bool
+) -> dict[str, Any]:
+    """The reply. On a lost connection again, under the same key so that the message counts once."""
     idempotency_key = str(uuid.uuid4())
-    for attempt in range(TRIES):
+    attempt = 0
+    while True:
         try:
-            reply = _stream(desk, uid, message, idempotency_key, console, quiet=as_json)
+            return _stream(desk, uid, message, idempotency_key, console, quiet=quiet)
         except (ConnectionLost, httpx.TransportError) as error:
             nobody_there = isinstance(error, httpx.ConnectError) and attempt == 1
             if nobody_there or attempt == TRIES - 1:
                 raise DeskUnreachable(
                     f"No desk answers at {desk.base_url}. Start one with `kefu serve`."
                 ) from error
-            time.sleep(0.5 * 2**attempt)
-            continue
-        if as_json:
-            typer.echo(json.dumps(reply, ensure_ascii=False, indent=2))
-        else:
-            console.print(_footnote(reply))
-        return
+        time.sleep(0.5 * 2**attempt)
+        attempt += 1
+
+
+def _offered(reply: dict[str, Any], console: Console, *, quiet: bool) -> list[str]:
+    """Numbered, so that the number will do for an answer."""
+    titles = [choice["title"] for choice in reply.get("choices", ())]
+    for number, title in enumerate(titles, 1):
+        if not quiet:
+            console.print(Text(f"  {number}. ", style="cyan") + Text(title))
+    return titles
 
 
 def _stream(

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from kefu.cli.context import settings_of
 from kefu.cli.output import local_time, print_json
+from kefu.conversations.ratings import Rating
 from kefu.conversations.transcript import ConversationSummary, Turn
 from kefu.errors import NotFound
 from kefu.settings import Settings
@@ -99,8 +100,16 @@ def _print_turn(console: Console, turn: Turn) -> None:
         total = turn.timings_ms.get("total", 0.0)
         facts = [turn.source, f"{total:.0f} ms", *([cited] if cited else [])]
         console.print(Text("  " + " · ".join(facts), style="dim"))
+        _print_rating(console, turn.rating)
     else:
         console.print(Text(f"  not answered: {turn.status} ({turn.error_code})", style="yellow"))
+
+
+def _print_rating(console: Console, rating: Rating | None) -> None:
+    if rating is not None:
+        because = f": {rating.reason}" if rating.reason else ""
+        style = "green" if rating.value == "up" else "red"
+        console.print(Text(f"  rated {rating.value}{because}", style=style))
 
 
 def _shortened(text: str, length: int = 40) -> str:

@@ -76,7 +76,7 @@ class Contexts:
 
 def _rounds(turns: Sequence[Turn], last: Turn) -> tuple[Round, ...]:
     return tuple(
-        Round(turn.question, turn.reply)
+        Round(turn.question, turn.reply, turn.citations[0].id if turn.citations else "")
         for turn in turns
         if turn.conversation_id == last.conversation_id and turn.status == "answered"
     )

@@ -146,7 +146,9 @@ class Desk:
     async def _acknowledge(self, message: Message, talk: Conversation, reply: Reply) -> None:
         await self._transcript.save(turn_of(message, reply))
         if message.history is None:
-            self._contexts.remember(message.uid, talk, Round(message.text, reply.text))
+            self._contexts.remember(
+                message.uid, talk, Round(message.text, reply.text, reply.entry_id)
+            )
         self._metrics.turns.labels(reply.source).inc()
         self._metrics.turn_seconds.labels(reply.source).observe(reply.timings_ms["total"] / 1000)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import structlog
@@ -12,6 +13,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from kefu.conversations.ratings import Thumb
 from kefu.conversations.transcript import Citation
 from kefu.errors import KefuError
 from kefu.http.access import CustomerAccess
@@ -66,12 +68,18 @@ class CitationBody(BaseModel):
     score: float
 
 
+class ChoiceBody(BaseModel):
+    id: str
+    title: str
+
+
 class ChatReply(BaseModel):
     reply: str
     intent: IntentBody
     source: str
     citations: list[CitationBody]
     confidence: float
+    choices: list[ChoiceBody] = Field(description="Questions to send instead: did you mean.")
     conversation_id: str
     turn_id: str
     timings_ms: dict[str, float]
@@ -84,6 +92,8 @@ class HistoryTurn(BaseModel):
     source: str
     confidence: float
     citations: list[CitationBody]
+    choices: list[ChoiceBody]
+    rating: Thumb | None = Field(description="What the customer thought of the reply.")
     created_at: int = Field(description="Milliseconds since 1970, UTC.")
 
 
@@ -156,6 +166,8 @@ async def history(
                 "source": turn.source,
                 "confidence": turn.confidence,
                 "citations": [_citation(citation) for citation in turn.citations],
+                "choices": [asdict(choice) for choice in turn.choices],
+                "rating": turn.rating.value if turn.rating else None,
                 "created_at": turn.created_at_ms,
             }
             for turn in turns

@@ -8,10 +8,12 @@ so that llama.cpp reads only what is new.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from kefu import __version__
 from kefu.errors import SettingsError
 from kefu.inference.generator.protocol import Prompt
 from kefu.knowledge.index import Match
@@ -149,6 +151,14 @@ class PromptWriter:
         """Whether no word of the model's own may reach a customer: a base model's are mostly wrong
         (loadtests/replies.py)."""
         return self.style == "completion"
+
+    @property
+    def digest(self) -> str:
+        """Changes with everything that shapes a prompt besides its question and passages."""
+        openings = [(prompt.text, prompt.messages) for prompt in self.openings()]
+        budgets = (MAX_QUESTION_TOKENS, MAX_PASSAGES_TOKENS, COMPLETION_PASSAGES)
+        written = repr((__version__, self.style, openings, budgets))
+        return hashlib.sha256(written.encode()).hexdigest()[:16]
 
     def choose(self, matches: Sequence[Match]) -> tuple[Match, ...]:
         """The matches that `write` shows to the model, best first."""

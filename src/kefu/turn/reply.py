@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from kefu.conversations.transcript import Citation, Turn
+from kefu.conversations.transcript import Choice, Citation, Turn
 from kefu.inference.generator.protocol import Usage
 from kefu.stamps import new_id, now_ms
 
 
 @dataclass(frozen=True)
 class Round:
-    """An earlier question and its answer: the context of a follow-up."""
+    """An earlier question and its answer: the context of a follow-up.
+
+    `entry_id` is the entry that answered, "" where none did or nobody knows.
+    """
 
     question: str
     reply: str
+    entry_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,10 @@ class Intent:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the customer is told, where it came from and how sure kefu is (0..1)."""
+    """What the customer is told, where it came from and how sure kefu is (0..1).
+
+    A reply that asks back has the `choices`; `standalone_question` is a follow-up as completed.
+    """
 
     text: str
     source: str
@@ -48,8 +55,15 @@ class Reply:
     conversation_id: str
     turn_id: str
     citations: tuple[Citation, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    standalone_question: str = ""
     timings_ms: dict[str, float] = field(default_factory=dict)
     usage: Usage | None = None
+
+    @property
+    def entry_id(self) -> str:
+        """The entry it rests on most, "" where there is none."""
+        return self.citations[0].id if self.citations else ""
 
     def as_json(self) -> dict[str, Any]:
         """The public reply object of `POST /chat`."""
@@ -61,6 +75,7 @@ class Reply:
                 {"id": c.id, "title": c.title, "score": round(c.score, 4)} for c in self.citations
             ],
             "confidence": round(self.confidence, 4),
+            "choices": [{"id": choice.id, "title": choice.title} for choice in self.choices],
             "conversation_id": self.conversation_id,
             "turn_id": self.turn_id,
             "timings_ms": self.timings_ms,
@@ -79,6 +94,8 @@ def turn_of(message: Message, reply: Reply) -> Turn:
         intent_score=reply.intent.score,
         confidence=reply.confidence,
         citations=reply.citations,
+        choices=reply.choices,
+        standalone_question=reply.standalone_question,
         timings_ms=reply.timings_ms,
         idempotency_key=message.idempotency_key,
         turn_id=reply.turn_id,
@@ -96,5 +113,7 @@ def reply_of(turn: Turn) -> Reply:
         conversation_id=turn.conversation_id,
         turn_id=turn.turn_id,
         citations=turn.citations,
+        choices=turn.choices,
+        standalone_question=turn.standalone_question,
         timings_ms=turn.timings_ms,
     )

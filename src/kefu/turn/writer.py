@@ -1,0 +1,190 @@
+"""What is said where no vetted answer is sure: written from passages, quoted, or asked back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import structlog
+
+from kefu.answers.answer import NewAnswer
+from kefu.answers.cache import AnswerCache
+from kefu.answers.flights import Flight, Flights
+from kefu.answers.key import Scope
+from kefu.inference.encoder.batcher import Vector
+from kefu.inference.generator.protocol import Generator, Piece, Prompt, Usage
+from kefu.knowledge.index import Match
+from kefu.knowledge.match import Passages
+from kefu.language import Language
+from kefu.settings import RepliesSettings
+from kefu.telemetry import Metrics, StageClock
+from kefu.turn.draft import (
+    Draft,
+    citation_of,
+    from_choices,
+    from_quote,
+    handoff,
+    intent_of,
+)
+from kefu.turn.grounding import Grounding, Verdict
+from kefu.turn.prompt import PromptWriter, prompt_tokens
+from kefu.turn.reply import Message, Round
+from kefu.turn.written import Written
+
+log = structlog.get_logger("kefu.turn")
+
+Emit = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be answered. `rounds` are those it cannot be understood without: none, and the
+    answer may be shared and kept."""
+
+    message: Message
+    language: Language
+    vector: Vector
+    scope: Scope
+    knowledge_version: int
+    rounds: tuple[Round, ...] = ()
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Lets the generator answer from passages, as far as they say what it says.
+
+    Where it may not, or nothing of it holds, the customer is asked back, or the nearest passage is
+    quoted as what it is: a passage that is near.
+    """
+
+    generator: Generator
+    prompts: PromptWriter
+    answers: AnswerCache
+    flights: Flights[Draft]
+    replies: RepliesSettings
+    metrics: Metrics
+
+    async def write(
+        self, question: Question, found: Passages, emit: Emit, clock: StageClock
+    ) -> Draft:
+        """Answer from `found`. Raises as the generator does."""
+        if not self._may_write(question, found):
+            return self.point_out(found.matches, question.language)
+        entries = [match.entry for match in self.prompts.choose(found.matches)]
+        key = None
+        if not question.rounds:
+            key = self.answers.flight_key(question.message.text, question.scope, entries)
+
+        async def generate(flight: Flight[Draft]) -> Draft:
+            return await self._generate(question, found, flight.emit)
+
+        with clock("generate"), self.flights.join(key, generate) as flight:
+            async with aclosing(flight.pieces()) as pieces:
+                async for piece in pieces:
+                    self._note_first_token(clock)
+                    emit(piece)
+            return await flight.result()
+
+    def point_out(self, matches: Sequence[Match], language: Language) -> Draft:
+        """Between several entries ask back; one is quoted where it is near enough; or a person."""
+        best = matches[0]
+        own = [m for m in matches if m.entry.kind == "faq" and not m.foreign]
+        if best in own and (len(own) > 1 or not self._may_quote(best)):
+            return from_choices(own, language, self.replies)
+        if self._may_quote(best):
+            return from_quote(best, language, self.replies)
+        return handoff(intent_of(best), language, self.replies)
+
+    async def _generate(self, question: Question, found: Passages, emit: Emit) -> Draft:
+        """One generation, for everybody who asks this at the moment; kept where it may be."""
+        best = found.matches[0]
+        shown = self.prompts.choose(found.matches)
+        message, language = question.message, question.language
+        grounding = Grounding(
+            message.text, [match.entry for match in shown], copies_only=self.prompts.copies_only
+        )
+        written = Written(grounding, self.prompts.refusal(language))
+        prompt = self.prompts.write(message.text, question.rounds, found.matches, language)
+        usage = await self._stream(prompt, message.max_tokens, written, emit)
+        if written.fault:
+            self.metrics.ungrounded_replies.labels(written.fault).inc()
+            log.info("reply_not_grounded", reason=written.fault, turn_id=message.turn_id)
+        if written.text:
+            draft = Draft(
+                text=written.text,
+                source="model",
+                intent=intent_of(best),
+                confidence=best.score,
+                citations=tuple(citation_of(shown[number]) for number in written.passages),
+                usage=usage,
+            )
+            self._keep(question, draft, shown, is_whole=not written.fault)
+            return draft
+        if written.fault is Verdict.REFUSED:
+            draft = handoff(intent_of(best), language, self.replies)
+        else:
+            draft = self.point_out(found.matches, language)
+        # Callers that show only the deltas read on after what was sent; others replace it.
+        gap = "\n\n" if written.has_sent else ""
+        return replace(draft, usage=usage, unsent=gap + draft.unsent)
+
+    def _keep(
+        self, question: Question, draft: Draft, shown: Sequence[Match], *, is_whole: bool
+    ) -> None:
+        """Keep what was written to be given again; the cache has its own reasons not to."""
+        if question.rounds:
+            return
+        self.answers.keep(
+            NewAnswer(
+                question=question.message.text,
+                vector=question.vector,
+                reply=draft.text,
+                intent_label=draft.intent.label,
+                intent_score=draft.intent.score,
+                confidence=draft.confidence,
+                citations=draft.citations,
+                entries=tuple(match.entry for match in shown),
+                knowledge_version=question.knowledge_version,
+                is_whole=is_whole,
+            ),
+            question.scope,
+        )
+
+    def _may_write(self, question: Question, found: Passages) -> bool:
+        """What a model copies must at least be worth quoting, and in the customer's language."""
+        worth = self._may_quote(found.matches[0]) or not self.prompts.copies_only
+        text = question.message.text
+        return worth and self.prompts.may_answer(text, question.rounds, found.matches)
+
+    def _may_quote(self, match: Match) -> bool:
+        """A passage has no question of its own that could be asked back: it is quoted as soon as it
+        is near enough to be read."""
+        is_near = match.entry.kind == "passage" or match.relevance >= self.replies.quote_score
+        return is_near and not match.foreign
+
+    async def _stream(
+        self, prompt: Prompt, max_tokens: int, written: Written, emit: Emit
+    ) -> Usage | None:
+        """Send on what holds. Leaving at the first fault stops the generator."""
+
+        def send(text: str) -> None:
+            if text:
+                emit(text)
+
+        last, tokens = Piece(""), 0
+        pieces = self.generator.stream(prompt, max_tokens=max_tokens)
+        async with aclosing(pieces):
+            async for last in pieces:
+                tokens += 1  # servers send a piece for each token
+                send(written.add(last.text))
+                if written.fault:
+                    # Stopped before the server counted: ours is a count and an estimate.
+                    return last.usage or Usage(prompt_tokens(prompt), tokens, None, None)
+        send(written.finish(last.finish_reason))
+        return last.usage
+
+    def _note_first_token(self, clock: StageClock) -> None:
+        if "first_token" not in clock.timings_ms:
+            clock.timings_ms["first_token"] = round(clock.seconds * 1000, 3)
+            self.metrics.first_token_seconds.observe(clock.seconds)
