@@ -15,7 +15,7 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	@deploy/test-services
-	$(BIN)/kefu models pull gemma-3-270m-kefu use-multilingual-v3
+	$(BIN)/kefu models pull gemma-3-270m-kefu use-multilingual-v3 multilingual-e5-small-kefu
 	$(BIN)/python -m pytest
 
 check: $(VENV)/dev.stamp

@@ -163,7 +163,7 @@ class LengthScorer:
     id = "pairs-1"
 
     def logits(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        return np.array([6 - 2 * abs(len(a) - len(b)) for a, b in pairs], np.float32)
+        return np.array([20 - 8 * abs(len(a) - len(b)) for a, b in pairs], np.float32)
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_evaluate_without_the_pair_model_counts_the_same_words_only(
 
 
 def test_calibrate_uses_what_is_better_and_can_go_back(run: Run, with_models: None):
-    # Sure from the logit 4 on: pairs that differ by two characters are not told apart.
+    # Sure from the logit 12 on: pairs that differ by two characters are not told apart.
     found = run("calibrate", "-", "--json", stdin=many_pairs(300)).json()
     assert found["is_better"]
     assert found["after"]["recall"] >= found["before"]["recall"]

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kefu.answers.evaluate import Evaluation, LabelledPair, ScoredPair, evaluate
 from kefu.errors import InvalidInput
+from kefu.paraphrase.fitting import fit_scale
 from kefu.paraphrase.judge import Calibration
 
 # What the desk promises where it ships: at most two look-alikes in a hundred answered wrongly.
@@ -20,12 +20,6 @@ FALSE_HITS = 0.02
 LEAST_PAIRS = 100
 
 _HELD_OUT_OF = 3
-_STEPS = 50
-_LEAST_STEP = 1e-9
-# A weak pull towards the calibration in use, so that few pairs cannot turn it around.
-_PULL = 1.0
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -83,37 +77,8 @@ def _is_held_out(pair: LabelledPair) -> bool:
 
 
 def _fit(scored: Sequence[ScoredPair], current: Calibration) -> tuple[float, float]:
-    """Slope and offset of a logistic regression on the logit (Platt 1999)."""
-    features = np.array([[_logit(s.probability, current), 1.0] for s in scored]).reshape(-1, 2)
-    signs = np.array([1.0 if s.pair.is_same else -1.0 for s in scored])
-    start = np.array([current.slope, current.offset])
-    slope, offset = _minimise(features * signs[:, np.newaxis], start)
-    # Falling probabilities for surer pairs would turn the model around: the pairs are mislabelled.
-    return (slope, offset) if slope > 0 else (current.slope, current.offset)
-
-
-def _minimise(rows: Floats, start: Floats) -> tuple[float, float]:
-    """The weights of the least logistic loss near `start`, by Newton's method.
-
-    Halved steps keep it from running away where the loss is flat.
-    """
-
-    def loss(weights: Floats) -> float:
-        pull = _PULL / 2 * float(np.sum((weights - start) ** 2))
-        return float(np.logaddexp(0, -rows @ weights).sum()) + pull
-
-    weights = start
-    for _ in range(_STEPS):
-        wrong = 1 / (1 + np.exp(np.clip(rows @ weights, -50, 50)))
-        gradient = _PULL * (weights - start) - rows.T @ wrong
-        curvature = (rows.T * (wrong * (1 - wrong))) @ rows + _PULL * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        while np.abs(step).max() > _LEAST_STEP and loss(weights - step) > loss(weights):
-            step = step / 2
-        weights = weights - step
-        if np.abs(step).max() <= _LEAST_STEP:
-            break
-    return float(weights[0]), float(weights[1])
+    logits = np.array([_logit(s.probability, current) for s in scored], float)
+    return fit_scale(logits, np.array([s.pair.is_same for s in scored], bool), current)
 
 
 def _choose_threshold(scored: Sequence[ScoredPair], most_false_hits: float) -> float:

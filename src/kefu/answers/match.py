@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 # Nearest neighbours further away are not looked at: a judge has its errors too, and a pair this
 # unlike is hardly ever the same question.
-LEAST_COSINE = 0.75
+LEAST_COSINE = 0.6
 
 
 class Judgement(Protocol):

@@ -34,3 +34,10 @@ def relevance(
     asked = BEST_COSINE * cosine + BEST_LEXICAL * lexical + MEAN_COSINE * mean
     said = TEXT * text + ANSWER * np.maximum(answer, LEAST_ANSWER)
     return np.asarray(asked + said, np.float32)
+
+
+def first_relevance(mean: Floats, text: Floats, answer: Floats) -> Floats:
+    """About what `relevance` is, where no more is known."""
+    return np.asarray(
+        (BEST_COSINE + MEAN_COSINE) * mean + TEXT * text + ANSWER * answer, np.float32
+    )

@@ -20,12 +20,14 @@ from kefu.knowledge.lexical import (
     question_likeness,
     text_likeness,
 )
-from kefu.knowledge.relevance import TEXT, relevance, score
+from kefu.knowledge.relevance import first_relevance, relevance, score
 from kefu.knowledge.stock import Stock, stock_of
 
 # So few are all scored exactly; of more only those that a first look finds.
 FEW_ENTRIES = 1000
-CANDIDATES = 256
+CANDIDATES = 192
+# And so many that were most likely asked, for the lead over them.
+RIVALS = 128
 
 # After so many additions the postings are made anew, after so many deaths the whole stock.
 _MOST_ADDED = 4096
@@ -187,18 +189,26 @@ class Shelf:
     def _candidates(
         self, query: Query, vector: Floats, usable: NDArray[np.bool_], limit: int
     ) -> Ints:
-        """Entries that may be among the most relevant."""
-        coarse = self._columns.coarse
-        if self._postings is None or coarse is None or self._columns.coarse_rows is None:
+        """Entries that may be among the most relevant, or have the best score."""
+        look = self._columns.first_look
+        if self._postings is None or look is None:
             return np.flatnonzero(usable)
-        likeness = self._columns.coarse_rows @ coarse.on_axes(vector)
-        end = self._postings.size
-        likeness[:end] += TEXT * self._postings.likeness(query, self._text_rarity)
-        later = np.arange(end, len(likeness))
-        likeness[end:] += TEXT * self._text_likeness(query, later)
-        likeness[~usable] = -np.inf
-        places = np.array(_largest(likeness, CANDIDATES + 4 * limit), np.int64)
-        return places[usable[places]]
+        asked, said = look.cosines(vector)
+        text = self._first_text_likeness(query, len(asked))
+        near = first_relevance(asked, text, said)
+        near[~usable] = -np.inf
+        best = score(asked, text)
+        best[~usable] = -np.inf
+        places = [*_largest(near, CANDIDATES + 4 * limit), *_largest(best, RIVALS)]
+        return np.unique([place for place in places if usable[place]])
+
+    def _first_text_likeness(self, query: Query, count: int) -> Floats:
+        """Roughly that of the entries in the postings, exactly that of later ones."""
+        if self._postings is None:
+            return self._text_likeness(query, np.arange(count))
+        rough = self._postings.likeness(query, self._text_rarity)
+        later = self._text_likeness(query, np.arange(len(rough), count))
+        return np.concatenate((rough, later))
 
     def _scored(self, query: Query, vector: Floats, places: Ints, exact: Ints) -> _Scored:
         columns = self._columns

@@ -16,7 +16,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from kefu.knowledge.coarse import Coarse
+from kefu.knowledge.coarse import Coarse, FirstLook
 from kefu.knowledge.entry import Entry, IndexedEntry
 from kefu.knowledge.growing import Growing, ranges
 from kefu.knowledge.lexical import (
@@ -28,7 +28,6 @@ from kefu.knowledge.lexical import (
     questions_as_rows,
     texts_as_rows,
 )
-from kefu.knowledge.relevance import ANSWER, BEST_COSINE, MEAN_COSINE
 from kefu.terms import count_terms, exact_key
 
 # A first look is made anew once the stock has so many times the entries it was made for.
@@ -58,8 +57,7 @@ class Columns:
     is_passage: NDArray[np.bool_]
     first_days: Ints
     last_days: Ints
-    coarse: Coarse | None
-    coarse_rows: Floats | None
+    first_look: FirstLook | None
 
     def rows_of(self, places: Ints) -> tuple[Ints, Ints]:
         """The rows of these entries one after another, and where each entry's begin among them."""
@@ -112,7 +110,6 @@ class Stock:
             self._is_passage.view(),
             self._first_days.view(),
             self._last_days.view(),
-            self._coarse,
             self._coarse.view() if self._coarse else None,
         )
 
@@ -152,7 +149,7 @@ class Stock:
         self._texts.extend(texts)
         self._text_lengths.extend(texts.lengths())
         if self._coarse and len(self) > start:
-            self._coarse.extend(self._for_first_look(start))
+            self._coarse.extend(*self._for_first_look(start))
 
     def _add_places(self, entries: Sequence[Entry]) -> None:
         row = len(self._vectors)
@@ -183,17 +180,16 @@ class Stock:
     def keep_coarse(self) -> None:
         """Make what a first look needs, or make it anew where far more entries have come."""
         if self._coarse is None or len(self) > _MANY_TIMES * self._coarse.fitted_on:
-            self._coarse = Coarse(self._for_first_look(0))
+            self._coarse = Coarse(*self._for_first_look(0))
 
-    def _for_first_look(self, start: int) -> Floats:
-        """(entries, d) from place `start` on: the mean of the questions, and the answer."""
+    def _for_first_look(self, start: int) -> tuple[Floats, Floats]:
+        """From place `start` on: the mean vectors of the questions, and those of the answers."""
         sizes = self._sizes.view()[start:]
         first_rows = self._first_rows.view()[start:]
         rows = self._vectors.view()[first_rows[0] :]
         means = np.add.reduceat(rows, first_rows - first_rows[0]) / sizes[:, None]
         answers = self._answers.view()[start:].astype(np.float32)
-        both = (BEST_COSINE + MEAN_COSINE) * means + ANSWER * answers
-        return np.asarray(both, np.float32)
+        return means.astype(np.float32), answers
 
 
 def stock_of(columns: Columns, places: Ints, vocabulary: Vocabulary) -> Stock:

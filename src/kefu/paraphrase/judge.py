@@ -15,7 +15,7 @@ from kefu.paraphrase.verifier import find_disagreement
 
 
 class Scorer(Protocol):
-    """What is asked of `PairModel`: one logit a pair."""
+    """What is asked of `AlignmentScorer`: one logit a pair."""
 
     @property
     def id(self) -> str: ...

@@ -148,6 +148,17 @@ OTHERS = re.compile(
     r"\b(?:friend|neighbou?r|colleague|roommate)'?s\b"
 )
 
+# Words between two things that may not change places.
+RELATIONS = _patterns(
+    r"到|至",
+    r"换成|换|转成|转到|转|变成",
+    r"比",
+    r"喜欢|爱|欠|告|打|借给|送给|传给|卖给|付给",
+    r"\bto\b|\binto\b",
+    r"\bthan\b",
+    r"\bfor\b|\binstead of\b|\bwith\b",
+)
+
 # What a question wants to hear.
 QUESTION_KINDS: dict[str, re.Pattern[str]] = {
     "time": re.compile(

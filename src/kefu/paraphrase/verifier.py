@@ -22,6 +22,7 @@ from kefu.paraphrase.rules import (
     NOT_NEGATION,
     OTHERS,
     QUESTION_KINDS,
+    RELATIONS,
     SYNONYMS,
 )
 from kefu.terms import fold, stem, without_apostrophes
@@ -34,6 +35,8 @@ _CJK_CHARACTER = re.compile(f"[{CJK}]")
 
 # In shorter words one letter makes another word: "ring" is not "king".
 _SHORTEST_MISSPELT = 5
+_LONGEST_SIDE = 24
+_INSIDE_WORD = re.compile(rf"[^\W_{CJK}]{{2}}")
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,12 @@ def share_of_new_words(query: str, known: str) -> float:
 
 def _numbers_differ(pair: _Pair) -> str | None:
     """A number that the entry never mentions: 30 days where it speaks of 7."""
-    strange = _numbers(pair.query) - _numbers(pair.everything)
+    strange = numbers_of(pair.query) - numbers_of(pair.everything)
     return f"number {min(strange)}" if strange else None
 
 
 def _one_side_denies(pair: _Pair) -> str | None:
-    return "negation" if _denies(pair.query) != _denies(pair.question) else None
+    return "negation" if denies(pair.query) != denies(pair.question) else None
 
 
 def _one_side_is_about_others(pair: _Pair) -> str | None:
@@ -84,18 +87,49 @@ def _one_side_is_about_others(pair: _Pair) -> str | None:
     return "somebody else" if strange else None
 
 
-def _poles_differ(pair: _Pair) -> str | None:
-    """Opposites and rivals: both sides name one of several things, and not the same."""
-    for axis in AXES:
-        here, there = _poles(axis, pair.query), _poles(axis, pair.question)
-        if here and there and not here.keys() & there.keys():
-            return f"{min(here.values())} / {min(there.values())}"
+def _is_turned_around(pair: _Pair) -> str | None:
+    """From A to B is not from B to A: what stands before the word between them stands behind it."""
+    for relation in RELATIONS:
+        for here in relation.finditer(pair.query):
+            for there in relation.finditer(pair.question):
+                one = pair.query[: here.start()], pair.query[here.end() :]
+                two = pair.question[: there.start()], pair.question[there.end() :]
+                if turned := _turned(one, two):
+                    return f"{here.group().strip()} the other way round: {turned}"
     return None
+
+
+def _turned(one: tuple[str, str], two: tuple[str, str]) -> str | None:
+    """What changed sides: the end of each text before the relation begins the other's behind it."""
+    first = _common(one[0], two[1])
+    second = _common(two[0], one[1])
+    return f"{first}, {second}" if first and second and first != second else None
+
+
+def _common(before: str, behind: str) -> str:
+    """The longest end of `before` that `behind` begins with, in whole words where there are any."""
+    before, behind = before.rstrip(), behind.lstrip()
+    for length in range(min(len(before), len(behind), _LONGEST_SIDE), 0, -1):
+        side = before[-length:]
+        if behind.startswith(side) and _is_whole(side, before, behind):
+            return side
+    return ""
+
+
+def _is_whole(side: str, before: str, behind: str) -> bool:
+    """Han characters part anywhere; other letters only where the word ends."""
+    cut_before = before[: -len(side)][-1:] + side[:1]
+    cut_behind = side[-1:] + behind[len(side) :][:1]
+    return not any(_INSIDE_WORD.search(cut) for cut in (cut_before, cut_behind))
+
+
+def _poles_differ(pair: _Pair) -> str | None:
+    return find_different_poles(pair.query, pair.question)
 
 
 def _kinds_differ(pair: _Pair) -> str | None:
     """One asks when, the other how much."""
-    here, there = _kinds(pair.query), _kinds(pair.question)
+    here, there = kinds_of_question(pair.query), kinds_of_question(pair.question)
     pairs = {frozenset((a, b)) for a in here for b in there}
     if here & there or not pairs & DIFFERENT_KINDS:
         return None
@@ -106,12 +140,14 @@ _RULES: tuple[Callable[[_Pair], str | None], ...] = (
     _numbers_differ,
     _one_side_denies,
     _one_side_is_about_others,
+    _is_turned_around,
     _poles_differ,
     _kinds_differ,
 )
 
 
-def _numbers(text: str) -> set[str]:
+def numbers_of(text: str) -> set[str]:
+    """The numbers of a folded text, Chinese ones before a unit too."""
     chinese = {str(_value(found)) for found in _CHINESE_NUMBER.findall(text)}
     return {number.lstrip("0") or "0" for number in _DIGITS.findall(text)} | chinese
 
@@ -123,8 +159,18 @@ def _value(numeral: str) -> int:
     return _CHINESE_VALUES.get(tens[-1:], 1) * 10 + units if ten else units
 
 
-def _denies(text: str) -> bool:
+def denies(text: str) -> bool:
+    """Whether a folded text says no."""
     return NEGATION.search(NOT_NEGATION.sub(" ", text)) is not None
+
+
+def find_different_poles(one: str, two: str) -> str | None:
+    """Opposites and rivals: both folded texts name one of several things, and not the same."""
+    for axis in AXES:
+        here, there = _poles(axis, one), _poles(axis, two)
+        if here and there and not here.keys() & there.keys():
+            return f"{min(here.values())} / {min(there.values())}"
+    return None
 
 
 def _poles(axis: tuple[re.Pattern[str], ...], text: str) -> dict[int, str]:
@@ -133,7 +179,8 @@ def _poles(axis: tuple[re.Pattern[str], ...], text: str) -> dict[int, str]:
     return {number: match.group() for number, match in found if match}
 
 
-def _kinds(text: str) -> set[str]:
+def kinds_of_question(text: str) -> set[str]:
+    """What a folded text wants to hear: a time, a price, a way."""
     return {kind for kind, pattern in QUESTION_KINDS.items() if pattern.search(text)}
 
 

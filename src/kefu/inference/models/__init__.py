@@ -3,7 +3,8 @@
     catalogue.py  sources.py    what there is and where it comes from
     pull.py  installed.py       bringing it here; what is here
     prune.py  check.py          vocabulary pruning, and the proof that nothing changed
-    resolve.py                  what the settings mean by an encoder and a generator
+    pairs/                      the model that compares questions, from a 4-bit file
+    resolve.py                  what the settings mean by an encoder, a generator and the rest
     gguf_file.py  files.py      the formats and the disk
 
 Nothing here runs while kefu serves: a start resolves its models first.

@@ -22,7 +22,7 @@ from kefu.errors import ModelMissing, SettingsError
 from kefu.inference.models.sources import Source, SourceSyntaxError, parse_source
 
 Prompt = Literal["auto", "completion", "chat"]
-Task = Literal["encoder", "generator", "bert"]
+Task = Literal["encoder", "generator", "bert", "pairs"]
 _Strict = ConfigDict(extra="forbid")
 
 
@@ -50,7 +50,7 @@ class Derivation:
     __pydantic_config__: ClassVar[ConfigDict] = _Strict
 
     model: str
-    step: Literal["prune-vocabulary"]
+    step: Literal["prune-vocabulary", "assemble-pairs"]
 
 
 @dataclass(frozen=True)

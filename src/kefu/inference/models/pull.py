@@ -37,6 +37,7 @@ from kefu.inference.models.installed import (
     inspect_installed,
     read_record,
 )
+from kefu.inference.models.pairs.assemble import assemble_pairs
 from kefu.inference.models.progress import SILENT, Progress
 from kefu.inference.models.prune import prune_vocabulary
 from kefu.inference.models.sources import Source, SourceFailed, fetch
@@ -209,22 +210,24 @@ class _Pull:
     # --- derived models -----------------------------------------------------------------------
 
     def derive(self, model: Model, staging: Path) -> tuple[InstalledFile, ...]:
-        """Prune the original's vocabulary, and use the result only if it says the same."""
+        """Make a model from its original, which is then in the way unless it was here before."""
         assert model.derive is not None
         base = self.catalogue.get(model.derive.model)
         was_here = self.find(base) is not None
         original = self.ensure(base)
         self.require_space(model, model.size_bytes)
-        target = staging / model.files[0].path
-        self.prune(original, target)
-        checked = _verified(target, model.files[0], "")
-        check_same_output(original.path, target, self.progress.step)
+        if model.derive.step == "assemble-pairs":
+            self.assemble_pairs(original, staging)
+        else:
+            self.prune_generator(original, staging / model.files[0].path)
+        made = [_verified_here(staging / file.path, file, model) for file in model.files]
         others = _copy_others(original, staging)
         if not was_here and not self.keep_original:
             self.remove(original)
-        return (checked, *others)
+        return (*made, *others)
 
-    def prune(self, original: InstalledModel, target: Path) -> None:
+    def prune_generator(self, original: InstalledModel, target: Path) -> None:
+        """Drop tokens, and use the result only if it says the same as the original."""
         label = "reducing the vocabulary"
         made = prune_vocabulary(
             original.path,
@@ -235,6 +238,18 @@ class _Pull:
         self.progress.step(
             f"reduced the vocabulary: {made.tokens_before:,} to {made.tokens_after:,} tokens, "
             f"{made.bytes_before / 1e6:.0f} to {made.bytes_after / 1e6:.0f} MB"
+        )
+        check_same_output(original.path, target, self.progress.step)
+
+    def assemble_pairs(self, original: InstalledModel, staging: Path) -> None:
+        label = "making the model of tokens"
+        made = assemble_pairs(
+            original.path,
+            staging,
+            lambda done, total: self.progress.advance(label, done, total),
+        )
+        self.progress.step(
+            f"made the model of tokens: {made.pieces_after:,} of {made.pieces_before:,} pieces kept"
         )
 
     def remove(self, original: InstalledModel) -> None:
@@ -258,6 +273,18 @@ def _verified(path: Path, file: ModelFile, first_sum: str) -> InstalledFile:
     if file.size_bytes and size != file.size_bytes:
         raise ModelCorrupt(f"{size} bytes, the catalogue says {file.size_bytes}")
     return InstalledFile(file.path, size, actual)
+
+
+def _verified_here(path: Path, file: ModelFile, model: Model) -> InstalledFile:
+    """What was made on this computer: the same bytes as everywhere."""
+    sync_file(path)
+    try:
+        return _verified(path, file, "")
+    except ModelCorrupt as error:
+        raise ModelCorrupt(
+            f"{file.path} of the model {model.name} came out otherwise than the catalogue expects: "
+            f"{error}. It was thrown away. Install kefu again, or please report this."
+        ) from error
 
 
 def _copy_others(original: InstalledModel, staging: Path) -> list[InstalledFile]:

@@ -74,11 +74,24 @@ def resolve_bert(settings: Settings, chosen: str) -> Path:
     return get_installed(settings, model.name).path.parent
 
 
+PAIRS = "multilingual-e5-small-kefu"
+"""Catalogue name of the model that compares two questions. The trees on top of it fit no other."""
+
+
+def resolve_pairs(settings: Settings) -> InstalledModel:
+    """The model that compares questions. Raises `ModelMissing` or `ModelCorrupt`."""
+    return get_installed(settings, PAIRS)
+
+
 def required_models(settings: Settings) -> tuple[str, ...]:
     """Catalogue names that the settings ask for: what `kefu models pull` and a start fetch."""
     generator = settings.generator.model
     known = load_catalogue(settings.data_dir).find(generator) is not None
-    return (settings.encoder.model, *((generator,) if known else ()))
+    return (
+        settings.encoder.model,
+        *((generator,) if known else ()),
+        *((PAIRS,) if settings.answers.semantic else ()),
+    )
 
 
 def _is_url(text: str) -> bool:

