@@ -6,9 +6,11 @@
 first question against the other equivalents and all look-alikes. `bq`, `lcqmc`: 4,000 pairs each.
 Nothing was trained on those three, and none of them is part of kefu: they are looked for in the
 folder and left out where they are not there. Three judges: the cosine of the desk's sentence encoder,
-the cosine of multilingual-e5-small, and the judge. `@1%` is the recall at the threshold where 1% of the
+the cosine of multilingual-e5-small, and the judge. And GPTCache where it is installed (`pip install
+gptcache`): its own evaluation and default threshold, on the vectors of the desk's encoder. `@1%` is the recall at the threshold where 1% of the
 pairs that do not ask the same hit, `p98` the recall at the lowest threshold with 98% precision. The
-last four columns are for the threshold in use: 0.90 for the first cosine, that of the judge.
+last four columns are for the threshold in use: 0.90 for the first cosine, that of GPTCache, that of
+the judge.
 """
 
 from __future__ import annotations
@@ -168,6 +170,24 @@ def cosines(pairs: Sequence[Pair], encoder: OnnxEncoder) -> Floats:
     return np.einsum("nd,nd->n", vectors[::2], vectors[1::2]).astype(float)
 
 
+def gptcache_scores(plain: Floats) -> tuple[Floats, float] | None:
+    """GPTCache's scores and its threshold; None where it is not installed.
+
+    It is given what its vector stores give it: the squared distance of two vectors of length 1.
+    """
+    try:
+        from gptcache import Config
+        from gptcache.similarity_evaluation import SearchDistanceEvaluation
+    except ImportError:
+        return None
+    evaluation = SearchDistanceEvaluation()
+    least, most = evaluation.range()
+    found = [
+        evaluation.evaluation({}, {"search_result": (2 - 2 * cosine, None)}) for cosine in plain
+    ]
+    return np.array(found), (most - least) * Config().similarity_threshold
+
+
 def judged(pairs: Sequence[Pair], judge: Judge) -> Floats:
     """Probabilities, -1 where a rule of the verifier says no."""
 
@@ -188,8 +208,13 @@ def results_of(
     e5 = scorer.features([pair[:2] for pair in pairs])[:, 0].astype(float)
     found = judged(pairs, Judge(scorer, DEFAULT))
     bound = DEFAULT.threshold
+    peers = []
+    if theirs := gptcache_scores(plain):
+        scores, least = theirs
+        peers = [measured(name, "GPTCache", pairs, scores, scores >= least, least)]
     return [
         measured(name, "encoder", pairs, plain, plain >= PLAIN_THRESHOLD, PLAIN_THRESHOLD),
+        *peers,
         measured(name, "e5", pairs, e5),
         measured(name, "judge", pairs, found, found >= bound, bound),
     ]
