@@ -24,7 +24,7 @@ pytestmark = pytest.mark.models
 
 QUESTION = "怎么取消订单？"
 ANSWER = "未发货的订单请到“我的”→“我的订单”"
-NOTICE_SECONDS = 2.0
+NOTICE_SECONDS = 10.0
 
 
 def test_chat_once(shop: DeskProcess):
