@@ -7,9 +7,9 @@ Only questions whose decision is `Passages` count: the others never reach the ge
 is the sample shop in a database of its own; `DATA_DIR` gives the models. Settings come from the
 environment as ever. `--unguarded` shows what the generator writes with nobody checking.
 
-What the columns mean: `model`, `quote`, `handoff` are shares of the replies by where they came
-from. `right`: the numbers of the reply all stand in the right answer and most of its words do, or
-it quotes the right entry. `wrong`: a reply of the model that is not right, or any to a question
+What the columns mean: `model`, `asked`, `quote`, `handoff` are shares of the replies by where they
+came from; `asked` are questions back. `right`: the numbers of the reply all stand in the right answer
+and most of its words do, or it quotes the right entry, or has it among its choices. `wrong`: a reply of the model that is not right, or any to a question
 whose answer is not in the knowledge; quoting there is no claim.
 """
 
@@ -25,6 +25,8 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from kefu.answers.cache import open_answers
+from kefu.answers.flights import Flights
 from kefu.inference.embedded import open_models
 from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.intent.service import open_intents
@@ -33,18 +35,23 @@ from kefu.knowledge.match import Passages
 from kefu.knowledge.sample_shop import sample_entries
 from kefu.knowledge.service import open_knowledge
 from kefu.language import detect
+from kefu.paraphrase.judge import Judge
+from kefu.paraphrase.loading import DEFAULT
 from kefu.settings import LogSettings, load_settings
 from kefu.stores.sqlite import open_database
+from kefu.stores.sqlite_answers import SqliteAnswers
 from kefu.stores.sqlite_intents import SqliteActions
 from kefu.stores.sqlite_knowledge import SqliteKnowledge
 from kefu.stores.sqlite_transcript import SqliteTranscript
 from kefu.telemetry import Metrics, configure_logging
 from kefu.terms import fold, lexical_terms
 from kefu.turn.context import Contexts, Conversation
+from kefu.turn.draft import Draft
 from kefu.turn.pipeline import Pipeline
 from kefu.turn.prompt import PromptWriter
 from kefu.turn.quantities import find_quantities
 from kefu.turn.reply import Message
+from kefu.turn.writer import Writer
 
 QUESTIONS = Path(__file__).parent.parent / "tests" / "data" / "shop_questions.jsonl"
 # Of a right reply's words this share stands in the right answer. Copies have all of them.
@@ -68,7 +75,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A question with its reply. `source`: model, quote or handoff."""
+    """A question with its reply. `source`: model, asked, quote or handoff."""
 
     question: Question
     source: str
@@ -99,7 +106,7 @@ def judge(
     if question.faq_id is None:
         return source == "handoff"
     if source != "model":
-        return source == "quote" and question.faq_id in cited
+        return source in ("quote", "asked") and question.faq_id in cited
     gold = entries[question.faq_id].answer
     said, known = lexical_terms(text), lexical_terms(gold)
     share = len(said.keys() & known.keys()) / max(1, len(said))
@@ -128,10 +135,12 @@ def _row(kind: str, language: str, outcomes: list[Outcome]) -> dict[str, object]
         "language": language,
         "n": count,
         "model": round(of("model") / count, 3),
+        "asked": round(of("asked") / count, 3),
         "quote": round(of("quote") / count, 3),
         "handoff": round(of("handoff") / count, 3),
         "model_right": of("model", right=True),
         "model_wrong": sum(o.is_wrong_claim for o in outcomes),
+        "asked_right": of("asked", right=True),
         "quote_right": of("quote", right=True),
         "quote_other": of("quote", right=False),
     }
@@ -191,26 +200,29 @@ class Bench:
         message = Message("replies", query, max_tokens=MAX_TOKENS)
         talk = Conversation("replies", (), message.received_at_ms)
         reply = await self.pipeline.answer(message, talk, lambda _: None)
+        if reply.choices:
+            return "asked", reply.text, tuple(choice.id for choice in reply.choices), None
         source = "quote" if reply.source == "faq" else reply.source
         cited = tuple(citation.id for citation in reply.citations)
         return source, reply.text, cited, reply.timings_ms.get("first_token")
 
     async def _raw(self, query: str, found: Passages) -> tuple[str, str, tuple[str, ...], None]:
         language = detect(query)
-        prompt = self.pipeline.prompts.write(query, (), found.matches, language)
+        prompt = self.pipeline.writer.prompts.write(query, (), found.matches, language)
         text = ""
         async with aclosing(
-            self.pipeline.generator.stream(prompt, max_tokens=MAX_TOKENS)
+            self.pipeline.writer.generator.stream(prompt, max_tokens=MAX_TOKENS)
         ) as pieces:
             async for piece in pieces:
                 text += piece.text
-        refused = text.strip().startswith(self.pipeline.prompts.refusal(language))
+        refused = text.strip().startswith(self.pipeline.writer.prompts.refusal(language))
         return "handoff" if refused else "model", text.strip(), (), None
 
 
 @asynccontextmanager
 async def open_bench(data_dir: Path, unguarded: bool) -> AsyncGenerator[Bench]:
-    settings = load_settings({"data_dir": data_dir})
+    # Every question is written for, whatever was asked before.
+    settings = load_settings({"data_dir": data_dir, "answers": {"max_entries": 0}})
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         own = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -224,16 +236,27 @@ async def open_bench(data_dir: Path, unguarded: bool) -> AsyncGenerator[Bench]:
             own / "intents", SqliteActions(database), encoder.id, settings.intents, metrics
         )
         stack.callback(intents.close)
+        answers = await open_answers(
+            SqliteAnswers(database),
+            knowledge,
+            encoder,
+            Judge(None, DEFAULT),
+            settings.answers,
+            metrics,
+        )
+        flights = Flights[Draft](answers.count)
+        stack.push_async_callback(flights.close)
+        prompts = PromptWriter(models.prompt_style)
         contexts = Contexts(SqliteTranscript(database), settings.conversation)
         pipeline = Pipeline(
             encoder=encoder,
             intents=intents,
             knowledge=knowledge,
-            generator=models.generator,
+            answers=answers,
+            writer=Writer(models.generator, prompts, answers, flights, settings.replies, metrics),
             contexts=contexts,
-            prompts=PromptWriter(models.prompt_style),
-            replies=settings.replies,
             default_language=settings.language,
+            model_id=settings.generator.id,
             metrics=metrics,
         )
         yield Bench(pipeline, unguarded)
