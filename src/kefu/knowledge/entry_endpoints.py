@@ -89,7 +89,10 @@ async def entry(entry_id: str, services: ServicesDep) -> dict[str, Any]:
     return entry_as_json(_known(services.knowledge, entry_id))
 
 
-@router.put("/{entry_id}")
+_CREATED = {"description": "The entry is new.", "content": {"application/json": {}}}
+
+
+@router.put("/{entry_id}", responses={201: _CREATED})
 async def put_entry(
     entry_id: str, body: EntryBody, services: ServicesDep, response: Response
 ) -> dict[str, Any]:
