@@ -133,6 +133,17 @@ async def test_listeners_hear_what_changed_once_it_can_be_found(
     ]
 
 
+async def test_what_was_deleted_and_is_back_is_found(
+    knowledge: Knowledge, store: SqliteKnowledge, encoder: BatchedEncoder
+) -> None:
+    await knowledge.import_entries([RETURN, INVOICE])
+    await knowledge.delete_entries(["return"])
+    other = await open_knowledge(store, encoder, SETTINGS)
+    await other.import_entries([RETURN])
+    await knowledge.refresh()
+    assert set(knowledge.entries) == {"return", "invoice"}
+
+
 async def test_one_change_reads_one_entry(
     knowledge: Knowledge, store: SqliteKnowledge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
