@@ -25,7 +25,7 @@ from kefu.knowledge.stock import Stock, stock_of
 
 # So few are all scored exactly; of more only those that a first look finds.
 FEW_ENTRIES = 1000
-CANDIDATES = 384
+CANDIDATES = 512
 # And so many that were most likely asked, for the lead over them.
 RIVALS = 128
 
