@@ -148,6 +148,102 @@ cached_answers = Table(
     Column("last_hit_at_ms", BigInteger, nullable=False),
 )
 
+# The operator's words, on top of the starter lexicon.
+moderation_words = Table(
+    "moderation_words",
+    metadata,
+    Column("word", String(200), primary_key=True),
+    Column("category", String(32), nullable=False),
+    # "off" takes a word of the starter lexicon out.
+    Column("severity", String(16), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+# Innocent phrases that beat a listed word inside them.
+allowed_phrases = Table(
+    "allowed_phrases",
+    metadata,
+    Column("phrase", String(200), primary_key=True),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+# Held messages and replies, and what people decided.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column(
+        "turn_id",
+        String(64),
+        ForeignKey("turns.turn_id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("uid", String(128), nullable=False),
+    # Whose words are in doubt: "customer" or "reply".
+    Column("direction", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("category", String(32), nullable=False),
+    Column("reasons", JSON, nullable=False),
+    # A held reply as it would have gone out.
+    Column("draft", JSON),
+    Column("status", String(16), nullable=False),
+    Column("deadline_ms", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("decided_at_ms", BigInteger),
+    Column("decided_by", String(128), nullable=False, server_default=""),
+    # What a person wrote instead.
+    Column("edited_text", Text, nullable=False, server_default=""),
+    Column("delivered_at_ms", BigInteger),
+    Index("reviews_by_status", "status", "deadline_ms"),
+)
+
+# Replies that came after their turn was answered, in the order in which they were given.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("seq", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column(
+        "turn_id",
+        String(64),
+        ForeignKey("turns.turn_id", ondelete="CASCADE"),
+        nullable=False,
+        unique=True,
+    ),
+    Column("uid", String(128), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index("deliveries_by_uid", "uid", "seq"),
+    sqlite_autoincrement=True,
+)
+
+# Texts that people have judged, to learn from. They outlive the conversation; personal data in them
+# is masked.
+moderation_examples = Table(
+    "moderation_examples",
+    metadata,
+    Column("review_id", String(64), primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("is_bad", Boolean, nullable=False),
+    Column("category", String(32), nullable=False),
+    Column("direction", String(16), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+# Who decided what and when. Triggers refuse every change of a row.
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("at_ms", BigInteger, nullable=False),
+    # "kefu", "cli:NAME of the user", "key:ID of the API key".
+    Column("actor", String(128), nullable=False),
+    Column("action", String(32), nullable=False),
+    # A turn, a review or a word.
+    Column("subject", String(256), nullable=False),
+    Column("details", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 # Counters that rise with every change, so that another process notices it.
 versions = Table(
     "versions",

@@ -1,0 +1,1 @@
+"""What must not pass: words, disguised or plain, and what a message means."""
