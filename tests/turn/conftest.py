@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import pytest
 
@@ -35,6 +36,10 @@ ENTRIES = [
 ]
 
 
+# Likenesses of the hashing encoder are lower than those of a real one.
+COPY_SCORE = 0.35
+
+
 @dataclass(frozen=True)
 class Bench:
     """A desk with real storage and models that are fakes."""
@@ -49,7 +54,10 @@ class Bench:
     metrics: Metrics
 
 
-OpenBench = Callable[[ConversationSettings], Bench]
+class OpenBench(Protocol):
+    def __call__(
+        self, conversation: ConversationSettings, *, copy_score: float = COPY_SCORE
+    ) -> Bench: ...
 
 
 @pytest.fixture
@@ -70,7 +78,9 @@ async def open_bench(
         flights = Flights[Draft](answers.count)
         opened: list[Desk] = []
 
-        def open_one(conversation: ConversationSettings) -> Bench:
+        def open_one(
+            conversation: ConversationSettings, *, copy_score: float = COPY_SCORE
+        ) -> Bench:
             transcript = SqliteTranscript(database)
             contexts = Contexts(transcript, conversation)
             pipeline = Pipeline(
@@ -83,7 +93,7 @@ async def open_bench(
                     PromptWriter("completion"),
                     answers,
                     flights,
-                    settings.replies,
+                    settings.replies.model_copy(update={"copy_score": copy_score}),
                     metrics,
                 ),
                 contexts=contexts,

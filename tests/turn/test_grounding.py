@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.sample_shop import sample_entries
+from kefu.settings import ConversationSettings
 from kefu.turn.grounding import Grounding, Verdict
 from kefu.turn.prompt import PromptWriter
 from kefu.turn.reply import Message
 from kefu.turn.written import Written
 from tests.fakes import ScriptedGenerator
-from tests.turn.conftest import Bench
+from tests.turn.conftest import Bench, OpenBench
 from tests.turn.test_desk import NEAR
 
 SHOP = {entry.id: entry for entry in sample_entries()}
@@ -209,6 +210,15 @@ async def test_a_reply_that_does_not_hold_becomes_a_quotation(
     assert 0 < reply.confidence < 0.9
     assert "".join(sent) == f"运费\n\n{reply.text}"
     assert generator.closed_early == 1
+
+
+async def test_a_base_model_answers_only_what_is_as_good_as_asked_for(
+    open_bench: OpenBench, generator: ScriptedGenerator
+):
+    cautious = open_bench(ConversationSettings(), copy_score=0.95)
+    reply = await cautious.desk.take(Message("u", NEAR)).reply()
+    assert generator.prompts == []
+    assert (reply.source, reply.entry_id) == ("faq", "fee-zh")
 
 
 async def test_a_base_model_is_not_asked_what_no_passage_knows(

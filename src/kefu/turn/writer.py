@@ -152,10 +152,13 @@ class Writer:
         )
 
     def _may_write(self, question: Question, found: Passages) -> bool:
-        """What a model copies must at least be worth quoting, and in the customer's language."""
-        worth = self._may_quote(found.matches[0]) or not self.prompts.copies_only
-        text = question.message.text
-        return worth and self.prompts.may_answer(text, question.rounds, found.matches)
+        """What a model can only copy must be as good as asked for: else its question is shown too,
+        by quoting it or asking back, so that nobody takes it for an answer to another one."""
+        best = found.matches[0]
+        is_plain = best.entry.kind == "passage" or best.relevance >= self.replies.copy_score
+        if self.prompts.copies_only and not (is_plain and self._may_quote(best)):
+            return False
+        return self.prompts.may_answer(question.message.text, question.rounds, found.matches)
 
     def _may_quote(self, match: Match) -> bool:
         """A passage has no question of its own that could be asked back: it is quoted as soon as it
