@@ -64,6 +64,13 @@ def test_the_rules_are_features(first: str, second: str, name: str) -> None:
     assert found(first, first)[name] == 0
 
 
+def test_the_same_words_in_another_order_are_noticed() -> None:
+    pair = found("请问怎么取消订单呀", "订单如何取消")
+    assert (pair["wording"], pair["words_shared"], pair["words_more"]) == (1, 1, 0)
+    pair = found("怎么取消订单", "怎么取消发票")
+    assert (pair["wording"], pair["words_more"], pair["words_fewer"]) == (0, 2, 2)
+
+
 def test_empty_words_do_not_count_unless_there_is_nothing_else() -> None:
     assert found("请，退货吗？", "请退货")["weakest_less_12"] == pytest.approx(1, abs=1e-3)
     assert found("？", "。")["weakest_less_12"] < 0.9

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kefu.errors import ModelCorrupt
-from kefu.paraphrase.features import DIRECTIONS, NAMES
+from kefu.paraphrase.features import DIRECTIONS, NAMES, WORDING
 from kefu.paraphrase.trees import Trees, read_trees, shipped_trees
 
 EXPECTED = json.loads((Path(__file__).parent / "trees.json").read_text("utf-8"))
@@ -21,8 +21,9 @@ TREE += [[-1, 0, 0, 0, 3.0]]
 
 
 def small(**changes: Any) -> dict[str, Any]:
-    data = {"format": 1, "features": list(NAMES), "start": 0.5, "trees": [TREE, TREE]}
+    data = {"format": 2, "features": list(NAMES), "start": 0.5, "trees": [TREE, TREE]}
     data |= {"cosine_weight": 0.0, "cosine_centre": 0.9, "cosine_scale": 0.03}
+    data["wording_weight"] = 0.0
     return data | changes
 
 
@@ -61,6 +62,14 @@ def test_the_cosine_counts_beside_the_trees() -> None:
     np.testing.assert_allclose(logits, [4.5, 7.5], atol=1e-5)
 
 
+def test_the_same_words_count_beside_the_trees() -> None:
+    given = rows((0.9, 0), (0.9, 0))
+    given[1, NAMES.index(WORDING)] = 0.5
+    np.testing.assert_allclose(
+        Trees(small(wording_weight=3.0)).logits(given), [4.5, 6.0], atol=1e-5
+    )
+
+
 def test_the_shipped_file_is_small() -> None:
     assert len(shipped_trees().read_bytes()) < 1_000_000
 
@@ -68,7 +77,7 @@ def test_the_shipped_file_is_small() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format": 2},
+        {"format": 1},
         {"features": ["other"]},
         {"trees": []},
         {"trees": [[]]},

@@ -19,7 +19,7 @@ import numpy as np
 from examples import Group, Pair, own_pairs, pairs_among, pairs_with_question, read_groups
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from kefu.paraphrase.features import DIRECTIONS, NAMES, features_of
+from kefu.paraphrase.features import DIRECTIONS, NAMES, WORDING, features_of
 from kefu.paraphrase.fitting import fit_scale
 from kefu.paraphrase.judge import Calibration
 from kefu.paraphrase.token_states import TokenStates
@@ -34,6 +34,7 @@ WEIGHT_OF_PAIRS = 0.5
 # Of each group, questions of other groups that the sentence vector takes for it.
 NEAR, NEAR_AMONG = 4, 8
 COSINE = {"cosine_weight": 1.5, "cosine_centre": 0.9, "cosine_scale": 0.03}
+WORDING_WEIGHT = 3.0
 # Of a value. Thresholds stay as they are: some lie between two neighbouring float32.
 DIGITS = 7
 
@@ -109,6 +110,7 @@ def as_data(models: Sequence[HistGradientBoostingClassifier]) -> dict[str, Any]:
         "features": list(NAMES),
         "start": round(float(start), DIGITS),
         **COSINE,
+        "wording_weight": WORDING_WEIGHT,
         "trees": trees,
     }
 
@@ -144,6 +146,7 @@ def write_check(
     """Features with what scikit-learn says of them, for the test that holds kefu against it."""
     expected = np.mean([model.decision_function(rows) for model in models], axis=0)
     expected += COSINE["cosine_weight"] * (rows[:, 0] - 0.9) / COSINE["cosine_scale"]
+    expected += WORDING_WEIGHT * rows[:, NAMES.index(WORDING)]
     data = {"features": rows.astype(float).tolist(), "logits": expected.round(6).tolist()}
     path.write_text(json.dumps(data, separators=(",", ":")) + "\n", "utf-8")
 

@@ -1,4 +1,4 @@
-"""What the trees look at in a pair of questions: 38 numbers, numpy only.
+"""What the trees look at in a pair of questions: 46 numbers, numpy only.
 
 Training and serving both call `features_of`, so they cannot differ. Where a number exists for either
 side, the lesser and the greater of the two are given.
@@ -25,6 +25,7 @@ from kefu.paraphrase.verifier import (
     kinds_of_question,
     numbers_of,
 )
+from kefu.paraphrase.wording import compare
 from kefu.terms import fold
 
 Floats = NDArray[np.float32]
@@ -43,6 +44,10 @@ _MOST_CHARACTERS = 200
 _NOTHING_TO_COMPARE = 0.5
 
 
+WORDING: Final = "wording"
+"""Name of the feature that says whether both have the same words; `trees.py` counts it by itself."""
+
+
 def _names() -> Iterator[tuple[str, int]]:
     """Name of a feature; 1 where more of it must never speak against the same question, -1 where
     it must never speak for it, 0 where it may do both."""
@@ -57,6 +62,9 @@ def _names() -> Iterator[tuple[str, int]]:
     for layer in (LAYERS[0], LAYERS[-1]):
         yield from ((f"leftover_{side}_{layer}", 1) for side in ("less", "more"))
     yield from (("mutual", 1), ("crossed", -1))
+    yield from ((WORDING, 1), ("words_shared", 1))
+    yield from ((name, -1) for name in ("words_more", "words_fewer", "particles", "asked"))
+    yield from (("turned", -1), ("opposite", -1))
 
 
 NAMES: Final = tuple(name for name, _ in _names())
@@ -74,6 +82,7 @@ def features_of(first: str, second: str, here: TextStates, there: TextStates) ->
     if here.pieces and there.pieces:
         match = _Match(_Content.of(here), _Content.of(there))
         found += [*_best_partners(match), *_of_characters(first, second), *_of_words(match)]
+        found += _of_wording(first, second)
     else:  # nothing to compare: as unlike as can be
         found += [-1.0 if way > 0 else 1.0 for way in DIRECTIONS[1:]]
     return np.array(found, np.float32)
@@ -159,6 +168,13 @@ def _of_words(match: _Match) -> Iterator[float]:
     partners, back = match.alike[-1].argmax(axis=1), match.alike[-1].argmax(axis=0)
     yield float(np.mean(back[partners] == np.arange(len(partners))))
     yield _share_crossed(partners)
+
+
+def _of_wording(first: str, second: str) -> Iterator[float]:
+    """What is left of both without politeness and particles, and what is asked of it."""
+    found = compare(first, second)
+    yield from (found.alike, found.shared, found.more, found.fewer, found.particles)
+    yield from (found.asked, found.turned, found.opposite)
 
 
 def _cosine_of_means(one: Floats, two: Floats) -> float:

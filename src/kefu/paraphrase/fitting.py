@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kefu.paraphrase.judge import Calibration, Scorer
-from kefu.paraphrase.verifier import find_disagreement
+from kefu.paraphrase.verifier import find_difference
 
 LEAST_PRECISION = 0.98
 """Of the pairs at or above the threshold, the share that must ask the same."""
@@ -39,7 +39,7 @@ def fit(
     same = np.array([is_same for *_, is_same in pairs], bool)
     slope, offset = fit_scale(logits, same, current)
     fitted = Calibration(slope, offset, 1.0)
-    judged = np.array([find_disagreement(*pair[:2]) is None for pair in pairs], bool)
+    judged = np.array([find_difference(*pair[:2]) is None for pair in pairs], bool)
     probabilities = np.array([fitted.probability(logit) for logit in logits[judged]])
     threshold = precise_threshold(probabilities, same[judged], least_precision)
     return replace(fitted, threshold=threshold)

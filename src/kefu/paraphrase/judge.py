@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kefu.paraphrase.verifier import find_disagreement
+from kefu.paraphrase.verifier import find_difference
 
 
 class Scorer(Protocol):
@@ -71,8 +71,6 @@ class Judge:
             return [Judgement(0.0, "the pair model is not installed") for _ in questions]
         logits = await asyncio.to_thread(self._scorer.logits, [(query, q) for q in questions])
         return [
-            Judgement(
-                self.calibration.probability(float(logit)), find_disagreement(query, question)
-            )
+            Judgement(self.calibration.probability(float(logit)), find_difference(query, question))
             for question, logit in zip(questions, logits, strict=True)
         ]

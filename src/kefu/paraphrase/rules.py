@@ -159,6 +159,15 @@ RELATIONS = _patterns(
     r"\bfor\b|\binstead of\b|\bwith\b",
 )
 
+# What a part of something means, or how it is read: "the 释 in 爱不释手". Group 1 is the part.
+PART = re.compile(
+    r"(?:(?:中|里面?|当中)的?|的)[“\"'‘「]?([\u3400-\u9fff]{1,4}?)[”\"'’」]?字?"
+    r"(?=是?(?:什么|啥|何)(?:意思|含义)|的?意思|是?指(?:的|什么)|怎么[读念解])"
+)
+
+# Japanese words: names and things that are asked about. A single の stands for 的.
+JAPANESE = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u30fc]{2,}")
+
 # What a question wants to hear.
 QUESTION_KINDS: dict[str, re.Pattern[str]] = {
     "time": re.compile(

@@ -2,8 +2,8 @@
 
 `training/paraphrase/train.py` makes `pairs.json` with scikit-learn, which is not needed to serve:
 
-    {"format": 1, "features": [...], "start": 0.1, "cosine_weight": 1.5, "cosine_centre": 0.9,
-     "cosine_scale": 0.03, "trees": [[[feature, threshold, left, right, value], ...], ...]}
+    {"format": 2, "features": [...], "start": 0.1, "cosine_weight": 1.5, "cosine_centre": 0.9,
+     "cosine_scale": 0.03, "wording_weight": 3.0, "trees": [[[feature, threshold, left, right, value], ...], ...]}
 
 A node with feature -1 is a leaf. A tree goes left where the feature is at most the threshold.
 """
@@ -21,10 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kefu.errors import ModelCorrupt
-from kefu.paraphrase.features import NAMES
+from kefu.paraphrase.features import NAMES, WORDING
 
-FORMAT = 1
+FORMAT = 2
 LEAF = -1
+
+_WORDING = NAMES.index(WORDING)
 
 
 class Trees:
@@ -39,6 +41,7 @@ class Trees:
             float(data[f"cosine_{of}"]) for of in ("weight", "centre", "scale")
         )
         self._slope, self._centre = weight / scale, centre
+        self._wording_weight = float(data["wording_weight"])
         self._roots, nodes = _side_by_side(data["trees"])
         feature, threshold, left, right, value = nodes.T
         self._feature = feature.astype(np.int64)
@@ -47,10 +50,11 @@ class Trees:
         self._check()
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(pairs,) from (pairs, features): the trees, and a share of the plain cosine.
+        """(pairs,) from (pairs, features): the trees, a share of the plain cosine, and the wording.
 
         The cosine breaks the ties of the trees, which see steps only, and holds them where pairs
-        are of a kind that they were not taught.
+        are of a kind that they were not taught. Two questions of the same words are rare among
+        those that they were taught, so the trees alone give it too little weight.
         """
         places = np.tile(self._roots, (len(features), 1))
         rows = np.arange(len(features))[:, np.newaxis]
@@ -60,6 +64,7 @@ class Trees:
             below = np.where(is_left, self._left[places], self._right[places])
             places = np.where(inside, below, places)
         plain = self._slope * (features[:, 0].astype(np.float64) - self._centre)
+        plain += self._wording_weight * features[:, _WORDING].astype(np.float64)
         return np.asarray(self._start + self._value[places].sum(axis=1) + plain, np.float32)
 
     def _check(self) -> None:

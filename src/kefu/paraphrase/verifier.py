@@ -18,13 +18,16 @@ from kefu.paraphrase.rules import (
     CHINESE_FILLERS,
     DIFFERENT_KINDS,
     ENGLISH_FILLERS,
+    JAPANESE,
     NEGATION,
     NOT_NEGATION,
     OTHERS,
+    PART,
     QUESTION_KINDS,
     RELATIONS,
     SYNONYMS,
 )
+from kefu.paraphrase.wording import is_exchanged
 from kefu.terms import fold, stem, without_apostrophes
 
 _DIGITS = re.compile(r"\d+(?:\.\d+)?")
@@ -36,6 +39,8 @@ _CJK_CHARACTER = re.compile(f"[{CJK}]")
 # In shorter words one letter makes another word: "ring" is not "king".
 _SHORTEST_MISSPELT = 5
 _LONGEST_SIDE = 24
+# How far before a part stands what it is a part of.
+_LONGEST_WHOLE = 12
 _INSIDE_WORD = re.compile(rf"[^\W_{CJK}]{{2}}")
 
 
@@ -55,6 +60,13 @@ def find_disagreement(query: str, question: str, known: str = "") -> str | None:
     """
     pair = _Pair(fold(query), fold(question), fold(f"{question} {known}"))
     return next((reason for rule in _RULES if (reason := rule(pair))), None)
+
+
+def find_difference(query: str, question: str) -> str | None:
+    """As `find_disagreement`, and stricter: for an answer that is given without a second look."""
+    if disagreement := find_disagreement(query, question):
+        return disagreement
+    return "two words exchanged" if is_exchanged(query, question) else None
 
 
 def share_of_new_words(query: str, known: str) -> float:
@@ -123,6 +135,26 @@ def _is_whole(side: str, before: str, behind: str) -> bool:
     return not any(_INSIDE_WORD.search(cut) for cut in (cut_before, cut_behind))
 
 
+def _parts_differ(pair: _Pair) -> str | None:
+    """What one character of a saying means is not what the saying means."""
+    strange = _parts(pair.query) ^ _parts(pair.question)
+    return f"a part, {min(strange)}" if strange else None
+
+
+def _parts(text: str) -> set[str]:
+    """What is asked about that stands in the words just before it."""
+    return {
+        found.group(1)
+        for found in PART.finditer(text)
+        if found.group(1) in text[max(0, found.start() - _LONGEST_WHOLE) : found.start()]
+    }
+
+
+def _japanese_differs(pair: _Pair) -> str | None:
+    here, there = set(JAPANESE.findall(pair.query)), set(JAPANESE.findall(pair.question))
+    return f"{min(here)} / {min(there)}" if here and there and here != there else None
+
+
 def _poles_differ(pair: _Pair) -> str | None:
     return find_different_poles(pair.query, pair.question)
 
@@ -141,6 +173,8 @@ _RULES: tuple[Callable[[_Pair], str | None], ...] = (
     _one_side_denies,
     _one_side_is_about_others,
     _is_turned_around,
+    _parts_differ,
+    _japanese_differs,
     _poles_differ,
     _kinds_differ,
 )
