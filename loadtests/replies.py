@@ -35,18 +35,23 @@ from kefu.knowledge.match import Passages
 from kefu.knowledge.sample_shop import sample_entries
 from kefu.knowledge.service import open_knowledge
 from kefu.language import detect
+from kefu.moderation.service import open_moderation
 from kefu.paraphrase.judge import Judge
 from kefu.paraphrase.loading import DEFAULT
-from kefu.settings import LogSettings, load_settings
+from kefu.review.queue import ReviewQueue
+from kefu.settings import LogSettings, ModerationSettings, load_settings
 from kefu.stores.sqlite import open_database
 from kefu.stores.sqlite_answers import SqliteAnswers
 from kefu.stores.sqlite_intents import SqliteActions
 from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.sqlite_moderation import SqliteModeration
+from kefu.stores.sqlite_reviews import SqliteReviews
 from kefu.stores.sqlite_transcript import SqliteTranscript
 from kefu.telemetry import Metrics, configure_logging
 from kefu.terms import fold, lexical_terms
 from kefu.turn.context import Contexts, Conversation
 from kefu.turn.draft import Draft
+from kefu.turn.gate import Gate
 from kefu.turn.pipeline import Pipeline
 from kefu.turn.prompt import PromptWriter
 from kefu.turn.quantities import find_quantities
@@ -244,16 +249,30 @@ async def open_bench(data_dir: Path, unguarded: bool) -> AsyncGenerator[Bench]:
             settings.answers,
             metrics,
         )
+        # What is measured is the answers: nothing is stopped.
+        moderation = await open_moderation(
+            SqliteModeration(database),
+            own / "moderation",
+            encoder.id,
+            ModerationSettings(enabled=False),
+            metrics,
+        )
+        stack.callback(moderation.close)
+        queue = ReviewQueue(SqliteReviews(database), settings.review, metrics)
+        gate = Gate(moderation, queue, encoder, settings.replies)
         flights = Flights[Draft](answers.count)
         stack.push_async_callback(flights.close)
         prompts = PromptWriter(models.prompt_style)
         contexts = Contexts(SqliteTranscript(database), settings.conversation)
         pipeline = Pipeline(
+            gate=gate,
             encoder=encoder,
             intents=intents,
             knowledge=knowledge,
             answers=answers,
-            writer=Writer(models.generator, prompts, answers, flights, settings.replies, metrics),
+            writer=Writer(
+                models.generator, gate, prompts, answers, flights, settings.replies, metrics
+            ),
             contexts=contexts,
             default_language=settings.language,
             model_id=settings.generator.id,

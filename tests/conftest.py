@@ -37,7 +37,10 @@ def logs() -> None:
 def settings(tmp_path: Path) -> Settings:
     # The thresholds are those of `HashingEncoder`'s likeness, not of the real encoder's.
     knowledge = {"sure_score": 0.9, "sure_margin": 0.1, "passage_score": 0.2}
-    return load_settings({"data_dir": tmp_path / "data", "knowledge": knowledge})
+    replies = {"copy_score": 0.35}
+    return load_settings(
+        {"data_dir": tmp_path / "data", "knowledge": knowledge, "replies": replies}
+    )
 
 
 @pytest.fixture

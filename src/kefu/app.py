@@ -35,25 +35,36 @@ from kefu.knowledge import endpoints as knowledge_endpoints
 from kefu.knowledge.documents.limits import MAX_DOCUMENT_BYTES
 from kefu.knowledge.sample_shop import sample_entries
 from kefu.knowledge.service import Knowledge, open_knowledge
+from kefu.moderation import endpoints as moderation_endpoints
+from kefu.moderation.service import Moderation, open_moderation
 from kefu.paraphrase.loading import DEFAULT, open_judge
+from kefu.review import endpoints as review_endpoints
+from kefu.review.queue import ReviewQueue
 from kefu.settings import Settings
 from kefu.stores.sqlite import Database, open_database
 from kefu.stores.sqlite_answers import SqliteAnswers
+from kefu.stores.sqlite_audit import SqliteAudit
 from kefu.stores.sqlite_golden import SqliteGolden
 from kefu.stores.sqlite_intents import SqliteActions
 from kefu.stores.sqlite_keys import SqliteKeys
 from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.sqlite_moderation import SqliteModeration
+from kefu.stores.sqlite_reviews import SqliteReviews
 from kefu.stores.sqlite_transcript import SqliteTranscript
 from kefu.telemetry import Metrics
 from kefu.turn import endpoints as turn_endpoints
 from kefu.turn import openai as openai_endpoints
 from kefu.turn import ratings as rating_endpoints
+from kefu.turn import updates as update_endpoints
 from kefu.turn.context import Contexts
-from kefu.turn.desk import Desk
+from kefu.turn.desk import Desk, UidQueues
 from kefu.turn.draft import Draft
+from kefu.turn.gate import Gate
 from kefu.turn.pipeline import Pipeline
 from kefu.turn.prompt import PromptWriter, require_room
 from kefu.turn.services import TurnServices
+from kefu.turn.updates import Updates
+from kefu.turn.verdicts import Verdicts
 from kefu.turn.writer import Writer
 from kefu.web import endpoints as web_endpoints
 from kefu.web.endpoints import SAFE_HEADERS
@@ -82,6 +93,11 @@ class Services:
     knowledge: Knowledge
     answers: AnswerCache
     golden: SqliteGolden
+    moderation: Moderation
+    reviews: SqliteReviews
+    audit: SqliteAudit
+    verdicts: Verdicts
+    updates: Updates
     transcript: SqliteTranscript
     models: Models
     desk: Desk
@@ -103,6 +119,7 @@ def create_app(
             services = await _open_services(stack, settings, metrics, open_models, demo)
             app.state.services = services
             app.state.turn = services.turn
+            app.state.updates = services.updates
             app.state.access = Access(services.keys, settings.server.is_loopback)
             app.state.health = _health(services)
             yield
@@ -118,9 +135,12 @@ def create_app(
     app.state.metrics = metrics
     for module in (
         turn_endpoints,
+        update_endpoints,
         rating_endpoints,
         openai_endpoints,
         conversation_endpoints,
+        review_endpoints,
+        moderation_endpoints,
         gap_endpoints,
         knowledge_endpoints,
         answer_endpoints,
@@ -172,6 +192,17 @@ async def _open_services(
         SqliteAnswers(database), knowledge, encoder, judge, settings.answers, metrics
     )
     stack.push_async_callback(answers.close)
+    moderation = await open_moderation(
+        SqliteModeration(database),
+        settings.moderation_dir,
+        encoder.id,
+        settings.moderation,
+        metrics,
+    )
+    stack.callback(moderation.close)
+    reviews = SqliteReviews(database)
+    queue = ReviewQueue(reviews, settings.review, metrics)
+    gate = Gate(moderation, queue, encoder, settings.replies)
     flights = Flights[Draft](answers.count)
     stack.push_async_callback(flights.close)
     contexts = Contexts(transcript, settings.conversation)
@@ -179,23 +210,49 @@ async def _open_services(
     if models.warm is not None:
         await models.warm(prompts.openings())
     pipeline = Pipeline(
+        gate=gate,
         encoder=encoder,
         intents=intents,
         knowledge=knowledge,
         answers=answers,
-        writer=Writer(models.generator, prompts, answers, flights, settings.replies, metrics),
+        writer=Writer(models.generator, gate, prompts, answers, flights, settings.replies, metrics),
         contexts=contexts,
         default_language=settings.language,
         model_id=settings.generator.id,
         metrics=metrics,
     )
-    desk = Desk(pipeline, contexts, transcript, settings.conversation, metrics)
+    queues = UidQueues(settings.conversation.max_waiting_per_uid)
+    desk = Desk(
+        pipeline,
+        contexts,
+        transcript,
+        queue,
+        queues,
+        settings.conversation,
+        metrics,
+        masks_transcripts=settings.moderation.mask_transcripts,
+    )
     stack.push_async_callback(desk.close, settings.server.shutdown_seconds)
+    updates = Updates(reviews, contexts, settings.conversation, settings.server.heartbeat_seconds)
+    verdicts = Verdicts(
+        pipeline,
+        contexts,
+        queues,
+        transcript,
+        reviews,
+        queue,
+        updates.doorbell,
+        settings,
+        metrics,
+    )
+    stack.push_async_callback(verdicts.close)
     _keep_running(stack, sweep_for_ever(transcript, settings.conversation.retention_days))
     looks: dict[str, Look] = {
         "knowledge": knowledge.refresh,
         "intents": intents.refresh,
         "answers": answers.refresh,
+        "moderation": moderation.refresh,
+        "reviews": verdicts.deliver_due,
         "calibration": lambda: asyncio.to_thread(calibrations.apply_to, judge),
         "keys": lambda: asyncio.to_thread(keys.reload),
     }
@@ -209,6 +266,11 @@ async def _open_services(
         knowledge=knowledge,
         answers=answers,
         golden=SqliteGolden(database),
+        moderation=moderation,
+        reviews=reviews,
+        audit=SqliteAudit(database),
+        verdicts=verdicts,
+        updates=updates,
         transcript=transcript,
         models=models,
         desk=desk,

@@ -8,6 +8,7 @@
     ├── Unauthorized              401  unauthorized
     ├── Forbidden                 403  forbidden
     ├── NotFound                  404  not_found
+    ├── AlreadyDecided            409  review_decided       (review/review.py)
     ├── Overloaded                503  overloaded           a bounded queue is full; try later
     │   └── TooManyWaiting        429  too_many_waiting     this customer already has turns waiting
     ├── GeneratorUnavailable      503  generator_unavailable

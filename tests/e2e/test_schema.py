@@ -95,6 +95,9 @@ def _keeps_its_word(cases: SearchStrategy[schemathesis.Case], key: str) -> None:
     )
     @hypothesis.given(case=cases)
     def check(case: schemathesis.Case) -> None:
+        if case.path == "/chat/updates":  # it would wait, or stream for ever
+            for name in ("wait", "stream"):
+                (case.query or {}).pop(name, None)
         response = case.call(headers={"Authorization": f"Bearer {key}"}, timeout=30)
         case.validate_response(response, checks=CHECKS)
 

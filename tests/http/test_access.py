@@ -145,6 +145,7 @@ async def test_requests_past_the_limit_are_told_to_come_again(
             "data_dir": tmp_path,
             "server": {"max_open_requests": 1},
             "knowledge": {"sure_score": 0.9, "passage_score": 0.3},
+            "replies": {"copy_score": 0.35},
         }
     )
     app = desk_app(settings, generator)
@@ -161,6 +162,7 @@ async def test_requests_past_the_limit_are_told_to_come_again(
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
         assert (await serve(app, "/livez")).status_code == 200
+        assert (await serve(app, "/chat/updates?uid=u")).status_code == 200
         generator.gate.set()
         assert (await slow).status_code == 200
         assert (await serve(app, "/chat", "POST", json=HELLO)).status_code == 200

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from kefu.errors import GeneratorUnavailable, Overloaded
+from kefu.moderation.categories import Category, Severity
 from tests.fakes import ScriptedGenerator
 
 NEAR = "请问运费是多少"
@@ -64,6 +65,27 @@ async def test_with_a_user_the_desk_remembers_without_one_the_caller_does(
     assert "顾客：运费是多少\n" not in (generator.prompts[-1].text or "")
     await client.post("/v1/chat/completions", json=asked("前面的话", "前面的答", NEAR))
     assert "顾客：前面的话\n" in (generator.prompts[-1].text or "")
+
+
+@pytest.mark.parametrize(
+    ("severity", "source"), [(Severity.HIGH, "blocked"), (Severity.MEDIUM, "held")]
+)
+async def test_what_moderation_keeps_back_ends_with_content_filter(
+    client: httpx.AsyncClient, app, severity: Severity, source: str
+):
+    moderation = app.state.services.moderation
+    await moderation.add_word("黑灵药", Category.CONTRABAND, severity, "test")
+    body = asked("你们卖黑灵药吗")
+    whole = (await client.post("/v1/chat/completions", json=body)).json()
+    assert whole["choices"][0]["finish_reason"] == "content_filter"
+    assert whole["choices"][0]["message"]["content"]
+    assert whole["kefu"]["source"] == source
+    streamed = await client.post("/v1/chat/completions", json=body | {"stream": True})
+    *_, last, done = streamed.text.strip().split("\n\n")
+    assert json.loads(last.removeprefix("data: "))["choices"][0]["finish_reason"] == (
+        "content_filter"
+    )
+    assert done == "data: [DONE]"
 
 
 async def test_parts_of_text_are_joined(client: httpx.AsyncClient):

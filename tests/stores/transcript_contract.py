@@ -91,6 +91,16 @@ class TranscriptContract:
         assert await transcript.sweep(100) == 1
         assert await transcript.last_turns(TURN.uid, 10) == going_on
 
+    async def test_the_turns_around_one_are_those_of_its_conversation(self, transcript: Transcript):
+        for number in range(6):
+            await transcript.save(replace(TURN, turn_id=f"t{number}"))
+            other = replace(TURN, turn_id=f"x{number}", conversation_id="talk-2")
+            await transcript.save(other)
+        around = await transcript.around("t3", before=2, after=1)
+        assert [turn.turn_id for turn in around] == ["t1", "t2", "t3", "t4"]
+        assert [turn.turn_id for turn in await transcript.around("x0", 9, 0)] == ["x0"]
+        assert await transcript.around("no-such", 9, 9) == []
+
     async def test_a_rating_comes_back_with_its_turn(self, transcript: Transcript):
         rated = replace(TURN, turn_id="rated", idempotency_key="k")
         for turn in (rated, replace(TURN, turn_id="other")):

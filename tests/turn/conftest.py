@@ -12,18 +12,23 @@ from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.intent.service import Intents, open_intents
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.service import Knowledge, open_knowledge
+from kefu.moderation.service import Moderation, open_moderation
 from kefu.paraphrase.judge import Judge
 from kefu.paraphrase.loading import DEFAULT
-from kefu.settings import ConversationSettings, Settings
+from kefu.review.queue import ReviewQueue
+from kefu.settings import ConversationSettings, RepliesSettings, Settings
 from kefu.stores.sqlite import Database
 from kefu.stores.sqlite_answers import SqliteAnswers
 from kefu.stores.sqlite_intents import SqliteActions
 from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.sqlite_moderation import SqliteModeration
+from kefu.stores.sqlite_reviews import SqliteReviews
 from kefu.stores.sqlite_transcript import SqliteTranscript
 from kefu.telemetry import Metrics
 from kefu.turn.context import Contexts
-from kefu.turn.desk import Desk
+from kefu.turn.desk import Desk, UidQueues
 from kefu.turn.draft import Draft
+from kefu.turn.gate import Gate
 from kefu.turn.pipeline import Pipeline
 from kefu.turn.prompt import PromptWriter
 from kefu.turn.writer import Writer
@@ -34,10 +39,6 @@ ENTRIES = [
     Entry("return-zh", "怎么申请退货", "在订单页点“申请退货”。", (), ("returns",), "zh"),
     Entry("fee-en", "How much is delivery", "Delivery is 8 yuan.", (), ("delivery",), "en"),
 ]
-
-
-# Likenesses of the hashing encoder are lower than those of a real one.
-COPY_SCORE = 0.35
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,16 @@ class Bench:
     answers: AnswerCache
     encoder: BatchedEncoder
     metrics: Metrics
+    moderation: Moderation
+    reviews: SqliteReviews
+    pipeline: Pipeline
+    queues: UidQueues
+    queue: ReviewQueue
 
 
 class OpenBench(Protocol):
     def __call__(
-        self, conversation: ConversationSettings, *, copy_score: float = COPY_SCORE
+        self, conversation: ConversationSettings, replies: RepliesSettings | None = None
     ) -> Bench: ...
 
 
@@ -75,25 +81,37 @@ async def open_bench(
         answers = await open_answers(
             SqliteAnswers(database), knowledge, encoder, judge, settings.answers, metrics
         )
+        moderation = await open_moderation(
+            SqliteModeration(database),
+            settings.moderation_dir,
+            encoder.id,
+            settings.moderation,
+            metrics,
+        )
+        reviews = SqliteReviews(database)
+        queue = ReviewQueue(reviews, settings.review, metrics)
+        gate = Gate(moderation, queue, encoder, settings.replies)
         flights = Flights[Draft](answers.count)
         opened: list[Desk] = []
 
         def open_one(
-            conversation: ConversationSettings, *, copy_score: float = COPY_SCORE
+            conversation: ConversationSettings, replies: RepliesSettings | None = None
         ) -> Bench:
             transcript = SqliteTranscript(database)
             contexts = Contexts(transcript, conversation)
             pipeline = Pipeline(
+                gate=gate,
                 encoder=encoder,
                 intents=intents,
                 knowledge=knowledge,
                 answers=answers,
                 writer=Writer(
                     generator,
+                    gate,
                     PromptWriter("completion"),
                     answers,
                     flights,
-                    settings.replies.model_copy(update={"copy_score": copy_score}),
+                    replies or settings.replies,
                     metrics,
                 ),
                 contexts=contexts,
@@ -101,15 +119,31 @@ async def open_bench(
                 model_id="scripted",
                 metrics=metrics,
             )
-            desk = Desk(pipeline, contexts, transcript, conversation, metrics)
+            queues = UidQueues(conversation.max_waiting_per_uid)
+            desk = Desk(pipeline, contexts, transcript, queue, queues, conversation, metrics)
             opened.append(desk)
-            return Bench(desk, transcript, contexts, intents, knowledge, answers, encoder, metrics)
+            return Bench(
+                desk=desk,
+                transcript=transcript,
+                contexts=contexts,
+                intents=intents,
+                knowledge=knowledge,
+                answers=answers,
+                encoder=encoder,
+                metrics=metrics,
+                moderation=moderation,
+                reviews=reviews,
+                pipeline=pipeline,
+                queues=queues,
+                queue=queue,
+            )
 
         yield open_one
         for desk in opened:
             await desk.close(5)
         await flights.close()
         await answers.close()
+        moderation.close()
         intents.close()
 
 

@@ -97,13 +97,14 @@ async def test_a_retry_while_it_runs_joins_and_gets_everything_from_the_start(
     generator.gate = asyncio.Event()
     first = bench.desk.take(Message("u", NEAR, idempotency_key="k"))
     pieces = first.pieces()
-    assert await anext(pieces) == "运费"
+    begun = await anext(pieces)  # what may still become a listed word waits for the next piece
+    assert "运费".startswith(begun)
     second = bench.desk.take(Message("u", NEAR, idempotency_key="k"))
     assert second is first
     joined = asyncio.ensure_future(_all(second.pieces()))
     generator.gate.set()
     assert "".join(await joined) == "运费8元。"
-    assert "".join([p async for p in pieces]) == "8元。"
+    assert begun + "".join([p async for p in pieces]) == "运费8元。"
     assert len(generator.prompts) == 1
     assert len(await bench.transcript.last_turns("u", 10)) == 1
 
@@ -148,7 +149,7 @@ async def test_the_last_follower_leaving_stops_the_writing_and_keeps_the_words(
     turn = bench.desk.take(Message("u", NEAR, idempotency_key="k"))
     followers = [turn.pieces(), turn.pieces()]
     for pieces in followers:
-        assert await anext(pieces) == "运费"
+        assert "运费".startswith(await anext(pieces))
     await followers[0].aclose()
     assert generator.running == 1
     await followers[1].aclose()
@@ -168,7 +169,8 @@ async def test_a_failed_answer_is_told_and_the_words_are_kept(
 ):
     generator.error = GeneratorUnavailable("llama.cpp died")
     turn = bench.desk.take(Message("u", NEAR))
-    assert "".join([p async for p in turn.pieces()]) == "运费8元。"
+    # What may still become a listed word waits for the next piece, which never comes.
+    assert "".join([p async for p in turn.pieces()]) in ("运费8", "运费8元", "运费8元。")
     with pytest.raises(GeneratorUnavailable):
         await turn.reply()
     (kept,) = await bench.transcript.last_turns("u", 10)

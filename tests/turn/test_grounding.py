@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.sample_shop import sample_entries
-from kefu.settings import ConversationSettings
+from kefu.settings import ConversationSettings, RepliesSettings
 from kefu.turn.grounding import Grounding, Verdict
 from kefu.turn.prompt import PromptWriter
 from kefu.turn.reply import Message
@@ -215,7 +215,7 @@ async def test_a_reply_that_does_not_hold_becomes_a_quotation(
 async def test_a_base_model_answers_only_what_is_as_good_as_asked_for(
     open_bench: OpenBench, generator: ScriptedGenerator
 ):
-    cautious = open_bench(ConversationSettings(), copy_score=0.95)
+    cautious = open_bench(ConversationSettings(), RepliesSettings(copy_score=0.95))
     reply = await cautious.desk.take(Message("u", NEAR)).reply()
     assert generator.prompts == []
     assert (reply.source, reply.entry_id) == ("faq", "fee-zh")

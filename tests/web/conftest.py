@@ -138,6 +138,10 @@ class Chat:
         """Waits until the desk has got that many ratings."""
         await asyncio.to_thread(self.desk.wait_for_ratings, ratings)
 
+    async def asked_for_updates(self, calls: int) -> None:
+        """Waits until the desk was asked that many times for later replies."""
+        await asyncio.to_thread(self.desk.wait_for_update_calls, calls)
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def chat(page: Page, desk: Desk) -> Chat:

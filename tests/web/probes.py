@@ -30,6 +30,26 @@ for (const type of ['kefu:reply', 'kefu:error']) {
 }
 """
 
+# Whether the tab can be seen, as `document.hidden` tells; `SHOW` brings it to the front.
+HIDE = "Object.defineProperty(document, 'hidden', { get: () => true, configurable: true });"
+SHOW = """
+() => {
+  Object.defineProperty(document, 'hidden', { get: () => false, configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+}
+"""
+
+# What the page sent before this has gone out once this is answered.
+ROUND_TRIP = "fetch('/nothing').then((response) => response.text())"
+
+# Another tab has had the reply to a message of this customer.
+SETTLE_ELSEWHERE = """
+() => {
+  const prefix = `kefu.pending:${location.origin}:${localStorage['kefu.uid']}:`;
+  dispatchEvent(new StorageEvent('storage', { key: `${prefix}other`, newValue: null }));
+}
+"""
+
 HEAR_KEYS = """
 window.heard = [];
 for (const type of ['keydown', 'keypress', 'keyup']) {

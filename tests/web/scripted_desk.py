@@ -140,6 +140,9 @@ class Desk:
     finished: dict[str, dict[str, Any]] = field(default_factory=dict)
     ratings: list[dict[str, Any]] = field(default_factory=list)
     rating_plays: deque[Play] = field(default_factory=deque)
+    updates: list[dict[str, Any]] = field(default_factory=list)
+    update_calls: list[dict[str, str]] = field(default_factory=list)
+    update_plays: deque[Play] = field(default_factory=deque)
     csp: str = STRICT_CSP
     cors: bool = False
     down: bool = False
@@ -159,6 +162,39 @@ class Desk:
             self.ratings.append(body)
             self._changed.notify_all()
             return self.rating_plays.popleft() if self.rating_plays else None
+
+    def asked_for_updates(self, call: dict[str, str]) -> Play | None:
+        with self._changed:
+            self.update_calls.append(call)
+            self._changed.notify_all()
+            return self.update_plays.popleft() if self.update_plays else None
+
+    def deliver(self, turn_id: str, text: str, **changes: Any) -> None:
+        """A later reply to this turn, as a person's verdict brings it."""
+        update = {
+            "turn_id": turn_id,
+            "reply": text,
+            "source": "canned",
+            "confidence": 1.0,
+            "citations": [],
+            "choices": [],
+            "created_at": 1735787045000,
+        }
+        with self._changed:
+            self.updates.append({"seq": len(self.updates) + 1} | update | changes)
+            self._changed.notify_all()
+
+    def updates_after(self, seq: int, wait_seconds: float) -> list[dict[str, Any]]:
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.updates) > seq, wait_seconds)
+            return self.updates[seq:]
+
+    def wait_for_update_calls(self, count: int) -> None:
+        with self._changed:
+            if not self._changed.wait_for(
+                lambda: len(self.update_calls) >= count, PATIENCE_SECONDS
+            ):
+                raise TimeoutError(f"{len(self.update_calls)} of {count} asked for updates")
 
     def wait_for_ratings(self, count: int) -> None:
         with self._changed:
@@ -234,8 +270,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
         if url.path == "/chat/history":
-            self._history(parse_qs(url.query)["uid"][0])
+            self._history(query["uid"])
+        elif url.path == "/chat/updates":
+            self._updates(query)
         elif url.path in FILES:
             self._file(FILES[url.path])
         else:
@@ -253,6 +292,17 @@ class Handler(BaseHTTPRequestHandler):
             json.dumps({"turns": self.desk.history}).encode(),
             {"Content-Type": "application/json"},
         )
+
+    def _updates(self, query: dict[str, str]) -> None:
+        call = query | {"authorization": self.headers.get("Authorization", "")}
+        play = self.desk.asked_for_updates(call)
+        if play is not None:
+            play(Exchange(self, self.desk, Post("", query["uid"], "", dict(self.headers), {})))
+            return
+        after = int(query["after"])
+        found = self.desk.updates_after(after, float(query["wait"]))
+        body = {"updates": found, "next": found[-1]["seq"] if found else after}
+        self.send(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
     def _rating(self, body: dict[str, Any]) -> None:
         play = self.desk.rated(body)

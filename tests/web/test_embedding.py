@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from .conftest import Chat, NewPage
-from .probes import DISTURB_STYLE, SEND_AND_HEAR
+from .probes import DISTURB_STYLE, HEAR_COMPONENT_EVENTS, SEND_AND_HEAR
 from .scripted_desk import Desk, SiteHandler, serving
 
 PAGE = """<!doctype html><html lang="zh-CN">
@@ -105,6 +105,31 @@ async def test_an_unsent_message_goes_out_on_the_next_page_without_opening(
     await expect(chat.replies).to_have_text(["收到：发货了吗"])
     await expect(chat.element.locator(".unread")).to_be_hidden()
     assert len(set(desk.keys)) == 1
+
+
+async def test_a_held_message_is_waited_for_on_the_next_page_without_opening(
+    new_page: NewPage, desk: Desk, site
+):
+    chat = await embedded(new_page, desk, site, 'api-key="pk_1"')
+    await chat.element.locator(".launcher").click()
+    desk.script(lambda x: x.done("请稍候", source="held"))
+    await chat.say("能便宜吗")
+    await expect(chat.turn(0).locator(".badge")).to_have_text("待审核")
+    held = {"turn_id": f"turn-{desk.keys[0]}", "question": "能便宜吗", "reply": "请稍候"}
+    desk.history = [held | {"source": "held", "citations": []}]
+    await chat.page.reload()
+    await chat.asked_for_updates(2)
+    await chat.page.evaluate(HEAR_COMPONENT_EVENTS)
+    desk.deliver(held["turn_id"], "可以打九折")
+    await chat.element.get_by_role("button", name="1 条新回复").click()
+    await expect(chat.replies).to_have_text(["可以打九折"])
+    await expect(chat.element.locator(".unread")).to_be_hidden()
+    assert await chat.page.evaluate("seen") == [["kefu:reply", "可以打九折"]]
+    assert {call["authorization"] for call in desk.update_calls} == {"Bearer pk_1"}
+    desk.history = [held | {"reply": "可以打九折", "source": "canned", "citations": []}]
+    await chat.page.reload()
+    await expect(chat.element.locator(".launcher")).to_be_visible()
+    assert len(desk.history_calls) == 1  # nothing is awaited now: a closed bubble asks nothing
 
 
 async def test_retry_after_is_heard_across_origins(new_page: NewPage, desk: Desk, site):

@@ -1,10 +1,12 @@
 """The page in a real browser against a real desk with real models: told, killed, told again."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 from playwright.async_api import ConsoleMessage, Page, expect
@@ -13,6 +15,7 @@ from tests.e2e.desk_process import DeskProcess, run_kefu
 from tests.e2e.folders import FAQ, KNOWLEDGE, LONG_QUESTIONS, link_models, write_files
 
 from .conftest import Chat, NewPage
+from .probes import HEAR_COMPONENT_EVENTS
 
 pytestmark = pytest.mark.models
 
@@ -21,6 +24,8 @@ SHOTS = os.environ.get("KEFU_TEST_SHOTS")
 # What the browser itself says of a desk that is down.
 OUTAGE = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_INCOMPLETE_CHUNKED_ENCODING")
 WRITING_MS = 60_000
+# Listed as doubtful: what has it must wait for a person.
+DOUBTFUL = "旋风券"
 QUESTION_ZH, QUESTION_EN = "怎么申请退货？", "How do I place an order?"
 
 
@@ -33,14 +38,15 @@ async def shoot(page: Page, name: str) -> None:
 async def real(
     tmp_path_factory: pytest.TempPathFactory, models_dir: Path
 ) -> AsyncIterator[DeskProcess]:
-    """The sample shop and a few long answers. Up at the beginning of each test."""
+    """The sample shop, a few long answers and a listed word. Up at the beginning of each test."""
     data_dir = link_models(tmp_path_factory.mktemp("real") / "data", models_dir)
+    listed = ("moderation", "words", "add", DOUBTFUL, "--category", "fraud", "--severity", "medium")
+    await asyncio.to_thread(kefu, data_dir, *listed)
     desk = DeskProcess(data_dir)
     try:
         await asyncio.to_thread(desk.start)
         folder = write_files(data_dir / "camp", KNOWLEDGE)
-        imported = await asyncio.to_thread(run_kefu, "--data-dir", data_dir, "kb", "import", folder)
-        assert imported.returncode == 0, imported.stderr
+        await asyncio.to_thread(kefu, data_dir, "kb", "import", folder)
         yield desk
     finally:
         desk.close()
@@ -65,6 +71,13 @@ async def real_chat(
     page.on("console", hear)
     yield await Chat(page, real).open()
     assert said_by_console == []
+
+
+def kefu(data_dir: Path, *arguments: str | Path) -> str:
+    """What a command says that must succeed."""
+    done = run_kefu("--data-dir", data_dir, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 async def uid_of(chat: Chat) -> str:
@@ -160,6 +173,62 @@ async def test_a_rating_reaches_the_shop_and_survives_a_reload(real_chat: Chat, 
     await expect(down).to_have_attribute("aria-pressed", "true")
     [turn] = await kept(real, chat)
     assert (turn["rating"]["value"], turn["rating"]["reason"]) == ("down", "没说多久退款")
+
+
+def decide(real: DeskProcess, review: str, what: str, **body: str) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {real.key()}"}
+    with real.client(headers=headers) as client:
+        return client.post(f"/api/review/{review}/{what}", json=body)
+
+
+async def is_held(chat: Chat, real: DeskProcess, text: str) -> str:
+    """The customer writes this and it must wait; the id of its review."""
+    index = await chat.turns.count()
+    await chat.say(text)
+    await has_reply(chat, index)
+    await expect(chat.turn(index).locator(".badge")).to_have_text("待审核")
+    listed = await asyncio.to_thread(kefu, real.data_dir, "review", "list", "--json")
+    [review] = [one for one in json.loads(listed)["reviews"] if one["text"] == text]
+    return review["id"]
+
+
+async def test_a_held_message_is_let_pass_at_the_terminal(real_chat: Chat, real: DeskProcess):
+    chat = real_chat
+    review = await is_held(chat, real, f"{DOUBTFUL}买的东西能退货吗")
+    await shoot(chat.page, "held")
+    await chat.say(QUESTION_ZH)  # who waits may go on writing
+    await has_reply(chat, 1)
+    await chat.page.evaluate(HEAR_COMPONENT_EVENTS)
+    await asyncio.to_thread(kefu, real.data_dir, "review", "approve", review)
+    badge = chat.turn(0).locator(".badge")
+    await expect(badge).not_to_have_text("待审核", timeout=WRITING_MS)
+    await shoot(chat.page, "approved")
+    told = await chat.replies.all_inner_texts()
+    [turn, _] = await kept(real, chat)
+    assert turn["source"] not in ("held", "blocked")
+    assert await chat.page.evaluate("seen") == [["kefu:reply", turn["reply"]]]
+    await chat.page.reload()
+    await expect(chat.replies).to_have_count(2)
+    assert await chat.replies.all_inner_texts() == told
+    await expect(chat.announcer).to_have_text("")
+
+
+async def test_a_person_answers_a_held_message_over_the_api(real_chat: Chat, real: DeskProcess):
+    chat = real_chat
+    review = await is_held(chat, real, f"请问{DOUBTFUL}怎么用")
+    await chat.page.reload()
+    await expect(chat.turn(0).locator(".badge")).to_have_text("待审核")
+    answer = "这种券在结算时自动抵扣。"
+    await chat.page.evaluate(HEAR_COMPONENT_EVENTS)
+    decided = await asyncio.to_thread(decide, real, review, "edit", text=answer)
+    assert decided.status_code == 200, decided.text
+    await expect(chat.replies).to_have_text([answer])
+    await expect(chat.turn(0).locator(".badge")).to_have_text("预设回复")
+    assert await chat.page.evaluate("seen") == [["kefu:reply", answer]]
+    await chat.page.reload()
+    await expect(chat.replies).to_have_text([answer])
+    [turn] = await kept(real, chat)
+    assert (turn["reply"], turn["source"]) == (answer, "canned")
 
 
 async def test_the_docs_show_every_operation(new_page: NewPage, real: DeskProcess):

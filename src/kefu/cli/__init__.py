@@ -12,7 +12,20 @@ from rich.console import Console
 from rich.text import Text
 
 from kefu import __version__
-from kefu.cli import answers, bench, chat, conversations, doctor, intent, kb, keys, models, serve
+from kefu.cli import (
+    answers,
+    bench,
+    chat,
+    conversations,
+    doctor,
+    intent,
+    kb,
+    keys,
+    models,
+    moderation,
+    review,
+    serve,
+)
 from kefu.errors import InvalidFile, InvalidInput, KefuError
 from kefu.settings import load_settings
 from kefu.telemetry import configure_logging
@@ -32,6 +45,8 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(kb.app, name="kb")
 app.add_typer(intent.app, name="intent")
 app.add_typer(answers.app, name="answers")
+app.add_typer(moderation.app, name="moderation")
+app.add_typer(review.app, name="review")
 app.add_typer(models.app, name="models")
 app.add_typer(conversations.app, name="conversations")
 app.add_typer(keys.app, name="keys")

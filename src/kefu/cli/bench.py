@@ -1,36 +1,34 @@
-"""`kefu bench encoder`: how fast models run on this machine."""
+"""`kefu bench encoder`, and the other commands of `kefu bench`: how fast things run here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from kefu.bench.encoder import BATCHES, ROUNDS, TOKENS, OnProgress, Report, Row, compare_encoders
+from kefu.bench.encoder import BATCHES, ROUNDS, TOKENS, Report, Row, compare_encoders
 from kefu.bench.picture import check_picture_name, draw
 from kefu.bert.optional import NotInstalled
+from kefu.cli.bench_moderation import moderation
+from kefu.cli.bench_progress import BUSY_PERCENT, progress
 from kefu.cli.context import settings_of
 from kefu.cli.output import print_json
 from kefu.errors import InvalidInput
 from kefu.inference.encoder.onnx import OnnxEncoder
 from kefu.inference.models.resolve import resolve_bert, resolve_encoder
 
-# From here on threads wait for processors, and PyTorch's for one another.
-BUSY_PERCENT = 10
-
-app = typer.Typer(no_args_is_help=True, help="How fast models run on this machine.")
+app = typer.Typer(no_args_is_help=True, help="How fast things run on this machine.")
+app.command("moderation")(moderation)
 
 
 @app.callback()
 def bench() -> None:
-    """How fast models run on this machine."""
+    """How fast things run on this machine."""
 
 
 @app.command()
@@ -57,7 +55,7 @@ def encoder(
     chosen_threads = threads or settings.encoder.threads
     if out is not None:
         check_picture_name(out)
-    with _progress() as on_progress:
+    with progress() as on_progress:
         report = compare_encoders(
             resolve_bert(settings, model) if model else None,
             lambda: OnnxEncoder(resolve_encoder(settings).path, chosen_threads),
@@ -98,20 +96,6 @@ def _draw(report: Report, path: Path) -> None:
         notes.print(Text(f"No picture: {error}", style="yellow"))
     else:
         notes.print(Text(f"Wrote {path}"))
-
-
-@contextmanager
-def _progress() -> Iterator[OnProgress]:
-    """A bar on a terminal; nothing elsewhere, where it would only fill a log."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda what, done, total: bar.update(
-            task, description=what, completed=done, total=total
-        )
 
 
 def _print(report: Report) -> None:

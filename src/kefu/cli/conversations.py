@@ -65,7 +65,7 @@ def show(
         if turn.conversation_id != talk:
             talk = turn.conversation_id
             console.rule(f"{local_time(turn.created_at_ms)}  {talk}", style="dim")
-        _print_turn(console, turn)
+        print_turn(console, turn)
 
 
 async def _summaries(settings: Settings, limit: int, waiting: bool) -> list[ConversationSummary]:
@@ -92,7 +92,7 @@ def _summary_table(found: Sequence[ConversationSummary]) -> Table:
     return table
 
 
-def _print_turn(console: Console, turn: Turn) -> None:
+def print_turn(console: Console, turn: Turn) -> None:
     console.print(Text("> ", style="bold cyan") + Text(turn.question))
     if turn.status == "answered":
         console.print(Text(turn.reply))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from kefu.cli.context import settings_of
-from kefu.cli.output import print_json
+from kefu.cli.output import print_json, stages
 from kefu.errors import InvalidFile, InvalidInput
 from kefu.inference.encoder.onnx import OnnxEncoder
 from kefu.inference.models.resolve import resolve_bert, resolve_encoder
@@ -124,7 +122,7 @@ def _trainer(settings: Settings, examples: Sequence[Example], rate: float | None
     encoder = OnnxEncoder(resolve_encoder(settings).path, usable_cpus())
 
     def write(folder: Path) -> dict[str, Any]:
-        with _stages() as on_progress:
+        with stages() as on_progress:
             trained = train(
                 examples,
                 encoder.encode,
@@ -144,7 +142,7 @@ def _bert_trainer(
     from kefu.intent.bert_training import train_bert  # noqa: PLC0415 - SciPy: other commands would wait
 
     def write(folder: Path) -> dict[str, Any]:
-        with _stages() as on_progress:
+        with stages() as on_progress:
             found = train_bert(
                 examples,
                 encoder,
@@ -217,22 +215,6 @@ def _read(files: Sequence[Path], lenient: bool, as_json: bool) -> tuple[list[Exa
         for note in notes:
             Console(stderr=True).print(Text(f"note: {note}", style="yellow"))
     return found, notes
-
-
-@contextmanager
-def _stages() -> Iterator[Callable[[int, int, str], None]]:
-    """A bar for each stage on a terminal; nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-
-        def on_progress(done: int, total: int, what: str) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done, total=total)
-
-        yield on_progress
 
 
 def _as_json(

@@ -99,7 +99,9 @@ class DeskServer(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._app.state.services.desk.close(self.settings.server.shutdown_seconds)
+        services = self._app.state.services
+        await services.verdicts.close()  # lets those go who wait for a person's verdict
+        await services.desk.close(self.settings.server.shutdown_seconds)
         await super().shutdown(sockets)
 
 

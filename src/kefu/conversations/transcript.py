@@ -97,6 +97,9 @@ class Transcript(Protocol):
     async def last_turns(self, uid: str, limit: int) -> list[Turn]:
         """The newest turns of a customer, oldest first, unanswered ones included."""
 
+    async def around(self, turn_id: str, before: int, after: int) -> list[Turn]:
+        """A turn with so many of its conversation before and after it, oldest first."""
+
     async def latest(self, limit: int) -> list[Turn]:
         """The newest turns of all customers, newest first."""
 
@@ -106,4 +109,5 @@ class Transcript(Protocol):
         """Conversations, the most recently active first; `waiting_only`: a person is needed."""
 
     async def sweep(self, before_ms: int) -> int:
-        """Delete conversations whose last turn is older; the number of turns that went."""
+        """Delete conversations whose last turn is older, except where a message is held; the number
+        of turns that went."""

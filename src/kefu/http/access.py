@@ -25,8 +25,9 @@ class Access:
         if not self.open_to_customers:
             self.keys.require("chat", authorization)
 
-    def require_admin(self, authorization: str | None) -> None:
-        self.keys.require("admin", authorization)
+    def require_admin(self, authorization: str | None) -> str:
+        """The id of the key."""
+        return self.keys.require("admin", authorization)
 
 
 def access_of(request: Request) -> Access:
@@ -41,10 +42,12 @@ async def _require_customer(request: Request, access: AccessDep) -> None:
     access.require_customer(request.headers.get("authorization"))
 
 
-async def _require_admin(request: Request, access: AccessDep) -> None:
-    access.require_admin(request.headers.get("authorization"))
+async def _require_admin(request: Request, access: AccessDep) -> str:
+    return f"key:{access.require_admin(request.headers.get('authorization'))}"
 
 
 CustomerAccess = Depends(_require_customer)
 AdminAccess = Depends(_require_admin)
 AdminScheme = Security(_bearer)
+# Who asks, as the audit names them: "key:" and the id of the key.
+AdminActor = Annotated[str, AdminAccess]

@@ -36,12 +36,12 @@ class ApiKeys:
 
     def __init__(self, store: KeyStore) -> None:
         self._store = store
-        self._roles: dict[str, str] = {}
+        self._known: dict[str, StoredKey] = {}
         self.reload()
 
     def reload(self) -> None:
         """Read the keys again: another process may have made or revoked some."""
-        self._roles = {row.sha256: row.role for row in self._store.all()}
+        self._known = {row.sha256: row for row in self._store.all()}
 
     def create(self, role: Role, note: str = "") -> str:
         """A new key, to be shown to the operator now and never again."""
@@ -59,27 +59,30 @@ class ApiKeys:
         return self._store.all()
 
     def has(self, role: Role) -> bool:
-        return role in self._roles.values()
+        return any(key.role == role for key in self._known.values())
 
-    def require(self, role: Role, authorization: str | None) -> None:
-        """Check an `Authorization: Bearer` header. An admin key may do whatever a chat key may.
+    def require(self, role: Role, authorization: str | None) -> str:
+        """Check an `Authorization: Bearer` header; the id of its key.
+
+        An admin key may do whatever a chat key may.
 
         Raises `Unauthorized` without a valid key and `Forbidden` for one of the wrong role.
         """
         scheme, _, key = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not key:
             raise Unauthorized(f"This needs an {role} key: `Authorization: Bearer kefu-{role}-…`.")
-        found = self._role_of(key.strip())
+        found = self._find(key.strip())
         if found is None:
             raise Unauthorized("This key is not known here. `kefu keys list` shows the known ones.")
-        if found not in (role, "admin"):
-            raise Forbidden(f"A {found} key may not do this; it needs an {role} key.")
+        if found.role not in (role, "admin"):
+            raise Forbidden(f"A {found.role} key may not do this; it needs an {role} key.")
+        return found.id
 
-    def _role_of(self, key: str) -> str | None:
+    def _find(self, key: str) -> StoredKey | None:
         wanted = _sha256(key)
-        for known, role in self._roles.items():
-            if hmac.compare_digest(known, wanted):
-                return role
+        for sha256, known in self._known.items():
+            if hmac.compare_digest(sha256, wanted):
+                return known
         return None
 
 

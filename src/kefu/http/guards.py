@@ -127,28 +127,34 @@ class BodyLimit:
 
 
 class OpenRequests:
-    """Bounds the requests served at once; health and metrics always get through."""
+    """Bounds the requests served at once; health and metrics always get through.
+
+    Those that only wait for a later reply are counted apart: a day's held messages must not keep
+    others from asking.
+    """
 
     ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
+    WAITING = frozenset({"/chat/updates"})
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self.app = app
         self._limit = limit
-        self._open = 0
+        self._open = {False: 0, True: 0}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in self.ALWAYS:
             await self.app(scope, receive, send)
             return
-        if self._open >= self._limit:
+        waits = scope["path"] in self.WAITING
+        if self._open[waits] >= self._limit:
             full = Overloaded(f"{self._limit} requests are open already. Try again shortly.")
             await problem_response(Request(scope), problem_of(full))(scope, receive, send)
             return
-        self._open += 1
+        self._open[waits] += 1
         try:
             await self.app(scope, receive, send)
         finally:
-            self._open -= 1
+            self._open[waits] -= 1
 
 
 class RequestHeaders:

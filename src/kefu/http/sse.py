@@ -20,8 +20,10 @@ HEADERS = {
 HEARTBEAT = ": heartbeat\n\n"
 
 
-def event(name: str, data: dict[str, Any]) -> str:
-    return f"event: {name}\ndata: {to_json(data)}\n\n"
+def event(name: str, data: dict[str, Any], id_: int | None = None) -> str:
+    """With an id, a browser that reconnects says it in `Last-Event-ID`."""
+    numbered = "" if id_ is None else f"id: {id_}\n"
+    return f"{numbered}event: {name}\ndata: {to_json(data)}\n\n"
 
 
 def data_only(data: dict[str, Any]) -> str:

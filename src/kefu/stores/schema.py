@@ -196,6 +196,7 @@ reviews = Table(
     Column("edited_text", Text, nullable=False, server_default=""),
     Column("delivered_at_ms", BigInteger),
     Index("reviews_by_status", "status", "deadline_ms"),
+    Index("reviews_by_delivery", "delivered_at_ms", "status"),
 )
 
 # Replies that came after their turn was answered, in the order in which they were given.

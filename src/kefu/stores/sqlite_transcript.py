@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, case, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from kefu.conversations.ratings import Rating
 from kefu.conversations.transcript import Choice, Citation, ConversationSummary, Turn
-from kefu.stores.schema import turns
+from kefu.stores.schema import reviews, turns
 from kefu.stores.sqlite import Database
 from kefu.stores.sqlite_ratings import RATING_COLUMNS, rate, take_rating, turns_with_ratings
 
 # A rating lies in a table of its own.
 _FIELDS = [f.name for f in fields(Turn) if f.name != "rating"]
-_TURNS: Select[Any] = select(*(turns.c[name] for name in _FIELDS), *RATING_COLUMNS).select_from(
+TURNS: Select[Any] = select(*(turns.c[name] for name in _FIELDS), *RATING_COLUMNS).select_from(
     turns_with_ratings()
 )
+# What a person has to deal with: somebody to talk to, or something to look at.
+_FOR_A_PERSON = ("handoff", "held")
 # A retry of a turn that was never answered takes its place; an answered one is never overwritten.
 _SAVE = insert(turns)
 _SAVE = _SAVE.on_conflict_do_update(
@@ -33,31 +35,46 @@ class SqliteTranscript:
         self._database = database
 
     async def save(self, turn: Turn) -> None:
-        values = {name: value for name, value in asdict(turn).items() if name in _FIELDS}
-        await self._database.write_async(lambda c: c.execute(_SAVE, values) and None)
+        await self._database.write_async(lambda c: save_turn(c, turn) and None)
 
     async def rate(self, uid: str, turn_id: str, rating: Rating | None) -> bool:
         return await self._database.write_async(lambda c: rate(c, uid, turn_id, rating))
 
     async def find_turn(self, turn_id: str) -> Turn | None:
-        query = _TURNS.where(turns.c.turn_id == turn_id)
+        query = TURNS.where(turns.c.turn_id == turn_id)
         row = await self._database.read_async(lambda c: c.execute(query).one_or_none())
-        return None if row is None else _turn(row)
+        return None if row is None else turn_of_row(dict(row._mapping))
 
     async def find_by_key(self, uid: str, idempotency_key: str) -> Turn | None:
-        query = _TURNS.where(turns.c.uid == uid, turns.c.idempotency_key == idempotency_key)
+        query = TURNS.where(turns.c.uid == uid, turns.c.idempotency_key == idempotency_key)
         row = await self._database.read_async(lambda c: c.execute(query).one_or_none())
-        return None if row is None else _turn(row)
+        return None if row is None else turn_of_row(dict(row._mapping))
 
     async def last_turns(self, uid: str, limit: int) -> list[Turn]:
-        query = _TURNS.where(turns.c.uid == uid).order_by(turns.c.seq.desc()).limit(limit)
+        query = TURNS.where(turns.c.uid == uid).order_by(turns.c.seq.desc()).limit(limit)
         rows = await self._database.read_async(lambda c: c.execute(query).all())
-        return [_turn(row) for row in reversed(rows)]
+        return [turn_of_row(dict(row._mapping)) for row in reversed(rows)]
+
+    async def around(self, turn_id: str, before: int, after: int) -> list[Turn]:
+        this = select(turns.c.seq, turns.c.uid, turns.c.conversation_id)
+        row = await self._database.read_async(
+            lambda c: c.execute(this.where(turns.c.turn_id == turn_id)).one_or_none()
+        )
+        if row is None:
+            return []
+        # The uid too: it has the index.
+        talk = TURNS.where(turns.c.uid == row.uid, turns.c.conversation_id == row.conversation_id)
+        earlier = talk.where(turns.c.seq <= row.seq).order_by(turns.c.seq.desc()).limit(before + 1)
+        later = talk.where(turns.c.seq > row.seq).order_by(turns.c.seq).limit(after)
+        rows = await self._database.read_async(
+            lambda c: [*reversed(c.execute(earlier).all()), *c.execute(later).all()]
+        )
+        return [turn_of_row(dict(row._mapping)) for row in rows]
 
     async def latest(self, limit: int) -> list[Turn]:
-        query = _TURNS.order_by(turns.c.seq.desc()).limit(limit)
+        query = TURNS.order_by(turns.c.seq.desc()).limit(limit)
         rows = await self._database.read_async(lambda c: c.execute(query).all())
-        return [_turn(row) for row in rows]
+        return [turn_of_row(dict(row._mapping)) for row in rows]
 
     async def conversations(
         self, limit: int, before_ms: int | None = None, waiting_only: bool = False
@@ -72,8 +89,22 @@ class SqliteTranscript:
             .group_by(turns.c.conversation_id)
             .having(func.max(turns.c.created_at_ms) < before_ms)
         )
-        gone = delete(turns).where(turns.c.conversation_id.in_(old))
+        # Somebody still waits for a verdict on a message of theirs.
+        waiting = (
+            select(turns.c.conversation_id)
+            .join(reviews, reviews.c.turn_id == turns.c.turn_id)
+            .where(reviews.c.delivered_at_ms.is_(None))
+        )
+        gone = delete(turns).where(
+            turns.c.conversation_id.in_(old), turns.c.conversation_id.not_in(waiting)
+        )
         return await self._database.write_async(lambda c: c.execute(gone).rowcount)
+
+
+def save_turn(connection: Connection, turn: Turn) -> bool:
+    """Keep a turn; False where its key was answered before and nothing was kept."""
+    values = {name: value for name, value in asdict(turn).items() if name in _FIELDS}
+    return connection.execute(_SAVE, values).rowcount == 1
 
 
 def _summaries(limit: int, before_ms: int | None, waiting_only: bool) -> Select[Any]:
@@ -83,7 +114,7 @@ def _summaries(limit: int, before_ms: int | None, waiting_only: bool) -> Select[
             turns.c.conversation_id,
             func.count().label("turns"),
             _count_of(turns.c.status != "answered").label("unanswered"),
-            _count_of(turns.c.source == "handoff").label("handoffs"),
+            _count_of(turns.c.source.in_(_FOR_A_PERSON)).label("handoffs"),
             func.min(turns.c.created_at_ms).label("first_at_ms"),
             func.max(turns.c.created_at_ms).label("last_at_ms"),
             func.max(turns.c.seq).label("last_seq"),
@@ -110,8 +141,8 @@ def _count_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((condition, 1), else_=0))
 
 
-def _turn(row: Row[Any]) -> Turn:
-    values = dict(row._mapping)
+def turn_of_row(values: dict[str, Any]) -> Turn:
+    """The turn of a row of `TURNS`, whose columns are taken out of `values`."""
     values["citations"] = tuple(Citation(**c) for c in values["citations"])
     values["choices"] = tuple(Choice(**c) for c in values["choices"])
     return Turn(rating=take_rating(values), **values)

@@ -12,6 +12,8 @@ from kefu.stamps import new_id, now_ms
 from kefu.turn.reply import Round
 from kefu.turn.tokens import estimate_tokens
 
+# What did not pass is no context: the generator is not to read it.
+UNANSWERED_SOURCES = frozenset({"blocked", "held"})
 # Contexts kept in memory; a customer beyond these costs one query.
 MAX_REMEMBERED = 10_000
 
@@ -40,13 +42,25 @@ class Contexts:
             return Conversation(new_id(), (), now_ms())
         return known
 
-    def remember(self, uid: str, conversation: Conversation, new: Round) -> None:
-        """Add an answered round. Call it when the turn is on disk, not before."""
-        rounds = self._newest((*conversation.rounds, new))
+    def remember(self, uid: str, conversation: Conversation, new: Round | None) -> None:
+        """Add an answered round, or (None) that the talk goes on without one, as when a message is
+        held. Call it when the turn is on disk, not before."""
+        rounds = self._newest((*conversation.rounds, new) if new else conversation.rounds)
         self._remembered[uid] = Conversation(conversation.id, rounds, now_ms())
         self._remembered.move_to_end(uid)
         while len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
+
+    def read_again(self, uid: str) -> None:
+        """Have the talk read from the transcript when it is next needed: a reply has changed."""
+        self._remembered.pop(uid, None)
+
+    async def before(self, turn: Turn) -> Conversation:
+        """The talk as it was when this turn came."""
+        earlier = await self._transcript.around(
+            turn.turn_id, before=self._settings.context_rounds, after=0
+        )
+        return Conversation(turn.conversation_id, _rounds(earlier[:-1], turn), turn.created_at_ms)
 
     def fitting(self, rounds: Sequence[Round]) -> tuple[Round, ...]:
         """The newest rounds within the round and token budget, oldest first."""
@@ -78,5 +92,7 @@ def _rounds(turns: Sequence[Turn], last: Turn) -> tuple[Round, ...]:
     return tuple(
         Round(turn.question, turn.reply, turn.citations[0].id if turn.citations else "")
         for turn in turns
-        if turn.conversation_id == last.conversation_id and turn.status == "answered"
+        if turn.conversation_id == last.conversation_id
+        and turn.status == "answered"
+        and turn.source not in UNANSWERED_SOURCES
     )

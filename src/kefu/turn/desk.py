@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from kefu.conversations.masking import masked_turn
 from kefu.conversations.transcript import Status, Transcript, Turn
 from kefu.errors import (
     IdempotencyKeyReused,
@@ -19,10 +20,12 @@ from kefu.errors import (
     TooManyWaiting,
     TurnTimedOut,
 )
+from kefu.personal_data import is_masked_of
+from kefu.review.queue import ReviewQueue
 from kefu.settings import ConversationSettings
 from kefu.stamps import new_id
 from kefu.telemetry import Metrics
-from kefu.turn.context import Contexts, Conversation
+from kefu.turn.context import UNANSWERED_SOURCES, Contexts, Conversation
 from kefu.turn.live import LiveTurn
 from kefu.turn.pipeline import Pipeline
 from kefu.turn.reply import Message, Reply, Round, reply_of, turn_of
@@ -47,17 +50,23 @@ class Desk:
         pipeline: Pipeline,
         contexts: Contexts,
         transcript: Transcript,
+        reviews: ReviewQueue,
+        queues: UidQueues,
         settings: ConversationSettings,
         metrics: Metrics,
+        *,
+        masks_transcripts: bool = False,
     ) -> None:
         self._pipeline = pipeline
         self._contexts = contexts
         self._transcript = transcript
+        self._reviews = reviews
         self._settings = settings
         self._metrics = metrics
+        self._masks_transcripts = masks_transcripts
         self._by_key: dict[tuple[str, str], LiveTurn] = {}
         self._tasks: set[asyncio.Task[Reply]] = set()
-        self._queues = UidQueues(settings.max_waiting_per_uid)
+        self._queues = queues
         self._stopping = False
 
     def take(self, message: Message) -> LiveTurn:
@@ -144,13 +153,24 @@ class Desk:
         return await self._contexts.get(message.uid)
 
     async def _acknowledge(self, message: Message, talk: Conversation, reply: Reply) -> None:
-        await self._transcript.save(turn_of(message, reply))
+        await self._save(turn_of(message, reply), reply)
         if message.history is None:
-            self._contexts.remember(
-                message.uid, talk, Round(message.text, reply.text, reply.entry_id)
-            )
+            self._contexts.remember(message.uid, talk, _round_of(message, reply))
         self._metrics.turns.labels(reply.source).inc()
         self._metrics.turn_seconds.labels(reply.source).observe(reply.timings_ms["total"] / 1000)
+
+    async def _save(self, turn: Turn, reply: Reply) -> None:
+        """Keep the turn, together with what is to be looked at and with why it was stopped."""
+        turn = self._kept(turn)
+        if reply.held is not None:
+            await self._reviews.hold(turn, reply.held)
+        elif reply.reasons:
+            await self._reviews.block(turn, reply.reasons)
+        else:
+            await self._transcript.save(turn)
+
+    def _kept(self, turn: Turn) -> Turn:
+        return masked_turn(turn) if self._masks_transcripts else turn
 
     async def _keep_unanswered(self, message: Message, status: Status, code: str) -> None:
         """Keep the words of a customer whose answer never came, so that a person can see them."""
@@ -167,9 +187,25 @@ class Desk:
                 turn_id=message.turn_id,
                 created_at_ms=message.received_at_ms,
             )
-            await _to_the_end(self._transcript.save(turn))
+            await _to_the_end(self._transcript.save(self._kept(turn)))
         except KefuError as failure:
             log.warning("unanswered_turn_not_kept", turn_id=message.turn_id, reason=str(failure))
+
+
+def _require_same_text(text: str, message: Message) -> None:
+    """`text` may be kept without the personal details of the message."""
+    if text != message.text and not is_masked_of(text, message.text):
+        raise IdempotencyKeyReused(
+            "This Idempotency-Key was already used for another message. Use a new key for each "
+            "message, and the same one only to retry it."
+        )
+
+
+def _round_of(message: Message, reply: Reply) -> Round | None:
+    """The round as the context of what follows; none of what did not pass."""
+    if reply.source in UNANSWERED_SOURCES or reply.reasons:
+        return None
+    return Round(message.text, reply.text, reply.entry_id)
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
@@ -183,14 +219,6 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         await task
         raise
-
-
-def _require_same_text(text: str, message: Message) -> None:
-    if text != message.text:
-        raise IdempotencyKeyReused(
-            "This Idempotency-Key was already used for another message. Use a new key for each "
-            "message, and the same one only to retry it."
-        )
 
 
 @dataclass

@@ -13,6 +13,8 @@ from kefu.intent.dataset import OUT_OF_SCOPE
 from kefu.knowledge.index import Match
 from kefu.knowledge.match import Sure
 from kefu.language import Language
+from kefu.moderation.policy import Reason
+from kefu.review.review import Held
 from kefu.settings import RepliesSettings
 from kefu.turn.reply import Intent
 
@@ -28,7 +30,8 @@ NO_TOPIC = Intent(OUT_OF_SCOPE, 1.0)
 @dataclass(frozen=True)
 class Draft:
     """`unsent` is text that the customer has not been sent yet; `standalone_question` a follow-up
-    as it was completed."""
+    as it was completed; `held` what must wait for a person, where this is the holding reply;
+    `reasons` why the message was stopped at once."""
 
     text: str
     source: str
@@ -39,6 +42,8 @@ class Draft:
     usage: Usage | None = None
     standalone_question: str = ""
     unsent: str = ""
+    held: Held | None = None
+    reasons: tuple[Reason, ...] = ()
 
 
 def from_faq(sure: Sure) -> Draft:

@@ -2,7 +2,8 @@
 
 `user` is the uid, and kefu remembers the conversation, so only the last message is read. Without
 `user` the caller keeps the talk itself and sends all of it. `usage` counts the tokens that the
-generator read and wrote: an answer from the knowledge costs none.
+generator read and wrote: an answer from the knowledge costs none. What moderation blocked or holds
+ends with the `finish_reason` content_filter.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ router = APIRouter(prefix="/v1", tags=["openai"], dependencies=[CustomerAccess])
 MAX_MESSAGES = 200
 MAX_MESSAGE = 4000
 DONE = "data: [DONE]\n\n"
+# Sources whose text stands in the place of an answer that moderation keeps back.
+KEPT_BACK = frozenset({"blocked", "held"})
 
 
 class TextPart(BaseModel):
@@ -160,12 +163,16 @@ def _completion(turn: LiveTurn, reply: Reply, model: str) -> dict[str, Any]:
                 "index": 0,
                 "message": {"role": "assistant", "content": reply.text, "refusal": None},
                 "logprobs": None,
-                "finish_reason": "stop",
+                "finish_reason": _finish_reason(reply),
             }
         ],
         "usage": _usage(reply),
         "kefu": _extra(reply),
     }
+
+
+def _finish_reason(reply: Reply) -> str:
+    return "content_filter" if reply.source in KEPT_BACK else "stop"
 
 
 def _extra(reply: Reply) -> dict[str, Any]:
@@ -190,7 +197,7 @@ async def _chunks(turn: LiveTurn, model: str, include_usage: bool) -> AsyncItera
         async for text in turn.pieces():
             yield chunk({"content": text})
         reply = await turn.reply()
-        yield chunk({}, "stop")
+        yield chunk({}, _finish_reason(reply))
         if include_usage:
             yield data_only({**head, "choices": [], "usage": _usage(reply), "kefu": _extra(reply)})
         yield DONE

@@ -1,14 +1,18 @@
 """One customer message, from the words to the reply: the product on one screen.
 
-    message -> the same words before? the answer that was given then            (cache)
+    message -> a word that must not pass: not answered; a person in danger:
+               kind words and a person                                      (blocked, handoff)
+            -> the same words before? the answer that was given then            (cache)
             -> encode (one vector) -> what does the customer want?  search the knowledge;
                a follow-up is completed from the turns before it
             -> sure:              the vetted answer, word for word              (faq)
+            -> doubtful words, or a doubtful meaning: a person looks first      (held)
             -> a plain intent that has an action: the shop's own words          (canned, handoff)
             -> between a few entries: ask back                                  (canned)
             -> another question that asked the same: its answer                 (cache)
             -> something near it: write an answer from the passages             (model)
                not supported by them: ask back, or quote the nearest            (canned, faq)
+               not fit to be said: a person looks first                         (held)
             -> nothing, or the writer does not know: say so, offer a person     (handoff)
             -> the caller saves question and answer together, then acknowledges
 
@@ -26,6 +30,8 @@ from kefu.intent.service import Intents
 from kefu.knowledge.match import Choices, Decision, Nothing, Passages, Sure
 from kefu.knowledge.service import Knowledge
 from kefu.language import Language, detect
+from kefu.moderation.categories import Outcome
+from kefu.moderation.policy import Verdict
 from kefu.telemetry import Metrics, StageClock
 from kefu.turn.context import Contexts, Conversation
 from kefu.turn.draft import (
@@ -38,15 +44,19 @@ from kefu.turn.draft import (
     handoff,
 )
 from kefu.turn.follow_up import Topic, goes_on, points_back, search_in_talk
+from kefu.turn.gate import Gate
 from kefu.turn.reply import Intent, Message, Reply
 from kefu.turn.writer import Emit, Question, Writer
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A message on its way through the steps. `topic` is what a follow-up goes on from."""
+    """A message on its way through the steps. `text` are its words, rude ones masked; `words` what
+    the listed ones among them say; `topic` is what a follow-up goes on from."""
 
     message: Message
+    text: str
+    words: Verdict
     talk: Conversation
     language: Language
     scope: Scope
@@ -54,15 +64,12 @@ class Asked:
     emit: Emit
     clock: StageClock
 
-    @property
-    def text(self) -> str:
-        return self.message.text
-
 
 @dataclass(frozen=True)
 class Pipeline:
     """The steps of a turn. `answer` runs them; nothing here writes to the transcript."""
 
+    gate: Gate
     encoder: BatchedEncoder
     intents: Intents
     knowledge: Knowledge
@@ -80,26 +87,36 @@ class Pipeline:
         fails; nothing is saved here.
         """
         asked = self._asked(message, talk, emit)
-        draft = self._given_before(asked) or await self._decide(asked)
+        draft = (
+            self.gate.stop_at_once(message, asked.words, asked.language)
+            or self._given_before(asked)
+            or await self._decide(asked)
+        )
         if draft.unsent:
             emit(draft.unsent)
         return _reply(asked, draft)
 
     def _asked(self, message: Message, talk: Conversation, emit: Emit) -> Asked:
         language = detect(message.text, self.default_language)
+        clock = StageClock(self.metrics)
+        with clock("words"):
+            words = self.gate.look_at_words(message)
         return Asked(
             message=message,
+            text=words.masked(message.text),
+            words=words,
             talk=talk,
             language=language,
             scope=Scope(language, self.model_id, self.writer.prompts.digest, message.max_tokens),
             topic=self._topic_of(talk) if goes_on(message.text, language) else None,
             emit=emit,
-            clock=StageClock(self.metrics),
+            clock=clock,
         )
 
     def _given_before(self, asked: Asked) -> Draft | None:
-        """What was generated for these very words before; never for a follow-up."""
-        if asked.topic is not None:
+        """What was generated for these very words before; never for a follow-up, nor for what a
+        person must look at."""
+        if asked.topic is not None or asked.words.outcome is Outcome.HOLD:
             return None
         kept = self.answers.find_exact(asked.text, asked.scope)
         return from_cache(kept) if kept else None
@@ -108,11 +125,18 @@ class Pipeline:
         version = self.knowledge.version
         with asked.clock("encode"):
             vector = await self.encoder.encode(asked.text)
+        with asked.clock("meaning"):
+            verdict = self.gate.look_at_meaning(asked.message, vector, asked.words)
         with asked.clock("intent"):
             prediction = await self.intents.predict(asked.text, vector)
         intent = Intent(prediction.label, prediction.score) if prediction else None
         action = self.intents.action_for(prediction)
         decision = self._search(asked, vector)
+        # What is asked just as the shop's own entry asks it is nothing to hold.
+        is_plain = isinstance(decision, Sure) and verdict.outcome is Outcome.HOLD
+        stopped = None if is_plain else self.gate.stop(asked.message, verdict, asked.language)
+        if stopped is not None:
+            return replace(stopped, intent=intent or stopped.intent)
         asked = self._with_topic(asked, decision, is_foreign=self.intents.is_foreign(prediction))
         if asked.topic and not action:
             decision = await self._completed(asked, asked.topic, vector, decision)
@@ -162,7 +186,13 @@ class Pipeline:
             if kept is not None:
                 return from_cache(kept)
         question = Question(
-            asked.message, asked.language, vector, asked.scope, knowledge_version, rounds
+            asked.message,
+            asked.text,
+            asked.language,
+            vector,
+            asked.scope,
+            knowledge_version,
+            rounds,
         )
         return await self.writer.write(question, found, asked.emit, asked.clock)
 
@@ -203,4 +233,6 @@ def _reply(asked: Asked, draft: Draft) -> Reply:
         standalone_question=draft.standalone_question,
         timings_ms=clock.timings_ms,
         usage=draft.usage,
+        held=draft.held,
+        reasons=draft.reasons,
     )

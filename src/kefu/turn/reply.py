@@ -7,6 +7,8 @@ from typing import Any
 
 from kefu.conversations.transcript import Choice, Citation, Turn
 from kefu.inference.generator.protocol import Usage
+from kefu.moderation.policy import Reason
+from kefu.review.review import Held
 from kefu.stamps import new_id, now_ms
 
 
@@ -24,13 +26,15 @@ class Round:
 
 @dataclass(frozen=True)
 class Message:
-    """What a customer wrote. `history` is given by callers that keep the talk themselves."""
+    """What a customer wrote. `history` is given by callers that keep the talk themselves;
+    `is_approved`: a person has read it and let it pass."""
 
     uid: str
     text: str
     max_tokens: int = 256
     idempotency_key: str | None = None
     history: tuple[Round, ...] | None = None
+    is_approved: bool = False
     turn_id: str = field(default_factory=new_id)
     received_at_ms: int = field(default_factory=now_ms)
 
@@ -46,6 +50,8 @@ class Reply:
     """What the customer is told, where it came from and how sure kefu is (0..1).
 
     A reply that asks back has the `choices`; `standalone_question` is a follow-up as completed.
+    `held` is what must wait for a person, where this is only the holding reply; `reasons` say why the
+    message was stopped at once.
     """
 
     text: str
@@ -59,6 +65,8 @@ class Reply:
     standalone_question: str = ""
     timings_ms: dict[str, float] = field(default_factory=dict)
     usage: Usage | None = None
+    held: Held | None = None
+    reasons: tuple[Reason, ...] = ()
 
     @property
     def entry_id(self) -> str:

@@ -17,6 +17,7 @@ from kefu.inference.generator.protocol import Generator, Piece, Prompt, Usage
 from kefu.knowledge.index import Match
 from kefu.knowledge.match import Passages
 from kefu.language import Language
+from kefu.moderation.streaming import StreamGuard
 from kefu.settings import RepliesSettings
 from kefu.telemetry import Metrics, StageClock
 from kefu.turn.draft import (
@@ -27,6 +28,7 @@ from kefu.turn.draft import (
     handoff,
     intent_of,
 )
+from kefu.turn.gate import Gate
 from kefu.turn.grounding import Grounding, Verdict
 from kefu.turn.prompt import PromptWriter, prompt_tokens
 from kefu.turn.reply import Message, Round
@@ -39,10 +41,12 @@ Emit = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be answered. `rounds` are those it cannot be understood without: none, and the
-    answer may be shared and kept."""
+    """What is to be answered, in the words of `text`: those of the message, rude ones masked.
+    `rounds` are those it cannot be understood without: none, and the answer may be shared and kept.
+    """
 
     message: Message
+    text: str
     language: Language
     vector: Vector
     scope: Scope
@@ -59,6 +63,7 @@ class Writer:
     """
 
     generator: Generator
+    gate: Gate
     prompts: PromptWriter
     answers: AnswerCache
     flights: Flights[Draft]
@@ -74,7 +79,7 @@ class Writer:
         entries = [match.entry for match in self.prompts.choose(found.matches)]
         key = None
         if not question.rounds:
-            key = self.answers.flight_key(question.message.text, question.scope, entries)
+            key = self.answers.flight_key(question.text, question.scope, entries)
 
         async def generate(flight: Flight[Draft]) -> Draft:
             return await self._generate(question, found, flight.emit)
@@ -102,31 +107,34 @@ class Writer:
         shown = self.prompts.choose(found.matches)
         message, language = question.message, question.language
         grounding = Grounding(
-            message.text, [match.entry for match in shown], copies_only=self.prompts.copies_only
+            question.text, [match.entry for match in shown], copies_only=self.prompts.copies_only
         )
-        written = Written(grounding, self.prompts.refusal(language))
-        prompt = self.prompts.write(message.text, question.rounds, found.matches, language)
-        usage = await self._stream(prompt, message.max_tokens, written, emit)
+        written, guard = Written(grounding, self.prompts.refusal(language)), self.gate.guard()
+        prompt = self.prompts.write(question.text, question.rounds, found.matches, language)
+        usage = await self._stream(prompt, message.max_tokens, written, guard, emit)
         if written.fault:
             self.metrics.ungrounded_replies.labels(written.fault).inc()
             log.info("reply_not_grounded", reason=written.fault, turn_id=message.turn_id)
         if written.text:
             draft = Draft(
-                text=written.text,
+                text=self.gate.masked(written.text),
                 source="model",
                 intent=intent_of(best),
                 confidence=best.score,
                 citations=tuple(citation_of(shown[number]) for number in written.passages),
                 usage=usage,
             )
-            self._keep(question, draft, shown, is_whole=not written.fault)
-            return draft
-        if written.fault is Verdict.REFUSED:
+            self.gate.count_reply(guard.verdict)
+            if not guard.is_stopped:
+                self._keep(question, draft, shown, is_whole=not written.fault)
+                return draft
+            draft = self.gate.stop_reply(draft, guard.verdict, language)
+        elif written.fault is Verdict.REFUSED:
             draft = handoff(intent_of(best), language, self.replies)
         else:
             draft = self.point_out(found.matches, language)
         # Callers that show only the deltas read on after what was sent; others replace it.
-        gap = "\n\n" if written.has_sent else ""
+        gap = "\n\n" if guard.has_sent else ""
         return replace(draft, usage=usage, unsent=gap + draft.unsent)
 
     def _keep(
@@ -137,7 +145,7 @@ class Writer:
             return
         self.answers.keep(
             NewAnswer(
-                question=question.message.text,
+                question=question.text,
                 vector=question.vector,
                 reply=draft.text,
                 intent_label=draft.intent.label,
@@ -158,7 +166,7 @@ class Writer:
         is_plain = best.entry.kind == "passage" or best.relevance >= self.replies.copy_score
         if self.prompts.copies_only and not (is_plain and self._may_quote(best)):
             return False
-        return self.prompts.may_answer(question.message.text, question.rounds, found.matches)
+        return self.prompts.may_answer(question.text, question.rounds, found.matches)
 
     def _may_quote(self, match: Match) -> bool:
         """A passage has no question of its own that could be asked back: it is quoted as soon as it
@@ -167,25 +175,30 @@ class Writer:
         return is_near and not match.foreign
 
     async def _stream(
-        self, prompt: Prompt, max_tokens: int, written: Written, emit: Emit
+        self, prompt: Prompt, max_tokens: int, written: Written, guard: StreamGuard, emit: Emit
     ) -> Usage | None:
-        """Send on what holds. Leaving at the first fault stops the generator."""
+        """Send on what holds and may be said. Leaving at the first fault stops the generator."""
 
-        def send(text: str) -> None:
-            if text:
-                emit(text)
+        async def send(text: str) -> None:
+            if text and (passed := await guard.add(text)):
+                emit(passed)
 
         last, tokens = Piece(""), 0
+        usage: Usage | None = None
         pieces = self.generator.stream(prompt, max_tokens=max_tokens)
         async with aclosing(pieces):
             async for last in pieces:
                 tokens += 1  # servers send a piece for each token
-                send(written.add(last.text))
-                if written.fault:
+                await send(written.add(last.text))
+                if written.fault or guard.is_blocked:
                     # Stopped before the server counted: ours is a count and an estimate.
-                    return last.usage or Usage(prompt_tokens(prompt), tokens, None, None)
-        send(written.finish(last.finish_reason))
-        return last.usage
+                    usage = last.usage or Usage(prompt_tokens(prompt), tokens, None, None)
+                    break
+            else:
+                await send(written.finish(last.finish_reason))
+        if rest := await guard.finish():
+            emit(rest)
+        return usage or last.usage
 
     def _note_first_token(self, clock: StageClock) -> None:
         if "first_token" not in clock.timings_ms:

@@ -6,11 +6,12 @@
  *
  * Attributes   server, uid, lang (zh|en), theme (light|dark), mode (bubble|page), api-key, heading
  * Methods      open(), close(), send(text)
- * Events       kefu:reply (detail: the reply object), kefu:error (detail: the problem object)
+ * Events       kefu:reply (detail: the reply object; again for a held one when its answer comes),
+ *              kefu:error (detail: the problem object)
  * Style hooks  --kefu-accent, --kefu-on-accent, --kefu-font-size, --kefu-z-index
  *
  * From the bottom up: words, style, DOM, server-sent events, one request, delivery with retries,
- * the outbox, the conversation (state, no DOM), the view of one turn, the element.
+ * the outbox, held turns, the conversation (state, no DOM), the view of one turn, the element.
  *
  * Two rules hold throughout. What a person or the server wrote becomes text only through
  * textContent, never markup. And nothing here needs inline script or style, so a page with a
@@ -29,6 +30,7 @@
   const HISTORY_TIMEOUT_MS = 10_000;
   const RATING_TIMEOUT_MS = 10_000;
   const MAX_REASON = 500;
+  const UPDATES_WAIT_S = 25; // under the 30 s the desk allows, and under what proxies cut off
   const RESUME_WITHIN_MS = 3_600_000; // an older unsent message waits for a click
   const STORAGE_LAG_MS = 200; // another process's write may show here after its lock has come over
   const TRY_LATER = new Set([408, 425, 429, 502, 503, 504]);
@@ -252,6 +254,7 @@
   .turn[data-state="queued"] .bubble, .turn[data-state="elsewhere"] .bubble { background: none; border-style: dashed; color: var(--text); }
   .card { align-self: flex-start; max-width: 94%; padding: 11px 15px; border-radius: 18px 18px 18px 5px;
     background: var(--surface); border: 1px solid var(--line); box-shadow: var(--shadow); }
+  .card[data-source="held"] { background: none; border-style: dashed; border-color: var(--field-line); box-shadow: none; }
   .turn[data-state="retrying"] .text { color: var(--muted); }
   .turn[data-state="streaming"] .text::after { content: ""; display: inline-block; width: .5em; height: 1.05em;
     margin-left: 3px; vertical-align: -.16em; border-radius: 2px; background: var(--accent); animation: blink 1s steps(2) infinite; }
@@ -267,7 +270,10 @@
   .badge[data-source="model"] { background: var(--ai-bg); color: var(--ai); }
   .badge[data-source="handoff"] { background: var(--info-bg); color: var(--info); }
   .badge[data-source="related"] { background: var(--warn-bg); color: var(--warn); }
-  .badge[data-source="held"] { background: var(--warn-bg); color: var(--warn); }
+  .badge[data-source="held"] { background: var(--info-bg); color: var(--info); }
+  .badge[data-source="held"]::before { content: ""; display: inline-block; width: .5em; height: .5em; margin-right: .5em;
+    vertical-align: .06em; border-radius: 50%; background: currentColor; animation: breathe 2.8s ease-in-out infinite; }
+  @keyframes breathe { 50% { opacity: .2; } }
   .badge[data-source="blocked"] { background: var(--bad-bg); color: var(--bad); }
   details { margin-top: 6px; font-size: .86em; }
   summary { width: fit-content; padding: 3px 0; border-radius: 6px; color: var(--muted); cursor: pointer; }
@@ -313,6 +319,8 @@
 
   .jump { position: absolute; left: 50%; top: -52px; margin-left: -20px; border-radius: 50%; background: var(--surface);
     border: 1px solid var(--line); box-shadow: var(--shadow); }
+  .news { position: absolute; right: 16px; top: -44px; min-height: 32px; font-size: .87em; background: var(--surface); color: var(--text);
+    border-color: var(--accent); box-shadow: var(--shadow); }
 
   /* The composer. */
   .composer { position: relative; flex: none; width: 100%; max-width: 760px; margin: 0 auto;
@@ -541,16 +549,15 @@
     throw new Failure('lost'); // it ended without saying so
   }
 
-  /** One try at POST /chat: the whole reply object, or a Failure. */
-  async function requestReply(url, { headers, body, signal, onDelta }) {
+  /** One try: what `read(response, alive)` makes of the response, or a Failure. */
+  async function request(url, { signal, ...options }, read) {
     if (signal.aborted) throw new Failure('stopped');
     const watched = watch(signal, SILENCE_MS);
     try {
-      const response = await fetch(url, { method: 'POST', headers, body, cache: 'no-store', signal: watched.signal });
+      const response = await fetch(url, { ...options, cache: 'no-store', signal: watched.signal });
       watched.alive();
       if (!response.ok) throw await failureOfResponse(response);
-      const media = response.headers.get('Content-Type') || '';
-      return await (media.includes('json') ? response.json() : readStream(response, watched.alive, onDelta));
+      return await read(response, watched.alive);
     } catch (error) {
       if (signal.aborted) throw new Failure('stopped');
       // fetch tells a broken connection by TypeError and AbortError, garbage by SyntaxError.
@@ -560,19 +567,35 @@
     }
   }
 
+  /** POST /chat: the whole reply object. */
+  function requestReply(url, { onDelta, ...options }) {
+    return request(url, { method: 'POST', ...options }, (response, alive) => {
+      const media = response.headers.get('Content-Type') || '';
+      return media.includes('json') ? response.json() : readStream(response, alive, onDelta);
+    });
+  }
+
+  /** GET /chat/updates, which takes until there is one: [replies that came later], and where to go on from. */
+  function requestUpdates(url, options) {
+    return request(url, options, async (response) => {
+      const { updates, next } = await response.json();
+      return [[...updates], Number(next)];
+    });
+  }
+
   // --------------------------------------------------------------------- delivery with retries
 
-  /** Waits; coming back online ends the wait at once, and so does an abort. */
-  function pause(ms, signal) {
+  /** Waits; an event ends the wait at once (coming back online, unless told otherwise), and so does an abort. */
+  function pause(ms, signal, target = window, type = 'online') {
     return new Promise((resolve) => {
       const finish = () => {
         clearTimeout(timer);
-        removeEventListener('online', finish);
+        target.removeEventListener(type, finish);
         signal.removeEventListener('abort', finish);
         resolve();
       };
       const timer = setTimeout(finish, ms);
-      addEventListener('online', finish);
+      target.addEventListener(type, finish);
       signal.addEventListener('abort', finish);
     });
   }
@@ -657,15 +680,39 @@
     }
   }
 
+  // --------------------------------------------------------------------------------- held turns
+
+  /** Ids of turns that wait for a person, kept over a reload: a closed bubble asks for their replies too. */
+  class HeldTurns {
+    constructor(server, uid) {
+      this.prefix = `kefu.held:${server}:${uid}:`;
+    }
+
+    put(id) {
+      storage.set(this.prefix + id, '1');
+    }
+
+    remove(id) {
+      storage.remove(this.prefix + id);
+    }
+
+    list() {
+      return storage.names().filter((name) => name.startsWith(this.prefix)).map((name) => name.slice(this.prefix.length));
+    }
+  }
+
   // --------------------------------------------------------------------------- the conversation
 
   /**
-   * A turn is {key, text, at, state, partial, reply, failure, retryAt, elapsedMs, rated}; its state is
-   * one of queued, elsewhere, sending, streaming, retrying, done, failed, stopped. `rated` is what a
-   * person did here with the thumbs: {rating, reason, failed}.
+   * A turn is {key, text, at, state, partial, reply, failure, retryAt, elapsedMs, rated, repliedAfter};
+   * its state is one of queued, elsewhere, sending, streaming, retrying, done, failed, stopped. `rated`
+   * is what a person did here with the thumbs: {rating, reason, failed}; `repliedAfter` is the turn
+   * that was the last one when a held one got its reply.
    */
   const isRunning = ({ state }) => state === 'sending' || state === 'streaming' || state === 'retrying';
   const isWaiting = ({ state }) => state === 'queued' || state === 'elsewhere';
+  /** Its reply says only that a person looks first; the answer comes later, in its place. */
+  const isHeld = ({ reply }) => reply?.source === 'held';
 
   function turnOfHistory({ question, created_at: createdAt, ...reply }) {
     const at = new Date(createdAt ?? NaN).getTime(); // milliseconds since 1970, or an ISO date
@@ -675,7 +722,7 @@
   /**
    * One customer's talk with one desk: what was said, what is still to be sent, one at a time and
    * in order. Knows nothing of the page; `view` hears of changes: added(turn, index), changed(turn),
-   * delta(turn, text), removed(turn), replied(turn), failed(turn), unrated(turn).
+   * delta(turn, text), removed(turn), replied(turns), failed(turn), unrated(turn).
    */
   class Conversation {
     turns = [];
@@ -684,9 +731,12 @@
     #life = new AbortController();
     #historyWanted = true;
     #ratings = Promise.resolve();
+    #updates = new Map(); // later replies by turn_id; one may be here before its turn is
+    #seq = 0; // of the last of them
+    #following = false;
 
     constructor({ server, uid, headers }, view) {
-      Object.assign(this, { server, uid, headers, view, outbox: new Outbox(server, uid) });
+      Object.assign(this, { server, uid, headers, view, outbox: new Outbox(server, uid), held: new HeldTurns(server, uid) });
     }
 
     /** Takes up what an earlier page left unsent and shows what was said before. */
@@ -865,7 +915,7 @@
       if (twin) this.#remove(twin); // history had it already: this was a replay
       this.#change(turn, { state: 'done', reply, failure: null, partial: '' });
       this.#showShadow(turn);
-      this.view.replied(turn);
+      this.#settle(turn);
       if (this.#historyWanted) this.#loadHistory(); // an outage hid it at the start
     }
 
@@ -879,6 +929,7 @@
         if (failure.passes) this.#failWaiting(failure);
       }
       this.#showShadow(turn);
+      this.#settle();
     }
 
     /** With the desk out of reach, what waits would each wait out the whole budget again. */
@@ -910,8 +961,12 @@
       for (const turn of this.#castShadows(history.map(turnOfHistory))) {
         const known = this.turns.findIndex(({ reply }) => reply && reply.turn_id === turn.reply.turn_id);
         if (known < 0) this.#add(turn, index);
+        else if (!isHeld(turn)) this.#updates.set(turn.reply.turn_id, turn.reply); // decided meanwhile
         index = (known < 0 ? index : known) + 1;
       }
+      const shown = this.turns.map(({ reply }) => reply?.turn_id);
+      for (const id of this.held.list().filter((id) => !shown.includes(id))) this.held.remove(id); // of a talk that is over
+      this.#settle();
     }
 
     /**
@@ -945,6 +1000,70 @@
       if (turn) this.#remove(turn);
       this.#historyWanted = true;
       this.#loadHistory();
+    }
+
+    // Replies that come later, where a person looks at the message first.
+
+    /**
+     * Puts what came later in the place of the holding replies, tells of all that is new (`fresh`:
+     * turns whose reply has just come), and asks for more while one is held.
+     */
+    #settle(...fresh) {
+      const ready = this.turns.filter((turn) => isHeld(turn) && this.#updates.has(turn.reply.turn_id));
+      for (const turn of ready) this.#replace(turn);
+      const awaited = this.held.list(); // here, or on a page that is gone
+      const isNews = (turn) => fresh.includes(turn) || ready.includes(turn) || (!isHeld(turn) && awaited.includes(turn.reply?.turn_id));
+      const news = this.turns.filter(isNews);
+      for (const { reply } of news) this.held.remove(reply.turn_id);
+      const open = this.turns.filter(isHeld);
+      for (const { reply } of open) this.held.put(reply.turn_id);
+      if (news.length) this.view.replied(news);
+      if (open.length) this.#follow();
+    }
+
+    #replace(turn) {
+      const { seq, created_at: createdAt, ...later } = this.#updates.get(turn.reply.turn_id);
+      this.#change(turn, { reply: { ...turn.reply, ...later, timings_ms: {} }, elapsedMs: null, repliedAfter: this.turns.at(-1) });
+    }
+
+    /** One request at a time for as long as a reply is awaited. */
+    async #follow() {
+      if (this.#following) return;
+      this.#following = true;
+      const { signal } = this.#life;
+      try {
+        for (let tries = 0; !signal.aborted && this.turns.some(isHeld);) tries = await this.#ask(tries, signal);
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error; // refused: asking again would not help
+      } finally {
+        this.#following = false;
+      }
+    }
+
+    /** One request for later replies and the rest after it; how many have failed in a row. */
+    async #ask(tries, signal) {
+      // A browser has six connections to a desk for all tabs: one that nobody sees must not keep any.
+      if (document.hidden) await pause(UPDATES_WAIT_S * 1000, signal, document, 'visibilitychange');
+      try {
+        await this.#fetchUpdates(document.hidden ? 0 : UPDATES_WAIT_S, signal);
+        return 0;
+      } catch (failure) {
+        if (!failure.passes && failure.kind !== 'broken') throw failure;
+        await pause(Math.max(backoff(tries), failure.retryAfterMs), signal);
+        return tries + 1;
+      }
+    }
+
+    async #fetchUpdates(seconds, signal) {
+      const url = `${this.server}/chat/updates?uid=${encodeURIComponent(this.uid)}&after=${this.#seq}&wait=${seconds}`;
+      const askedAt = performance.now();
+      const [updates, next] = await requestUpdates(url, { headers: this.headers(), signal });
+      if (signal.aborted) return;
+      // A desk that stops lets go of those who wait: it is not to be asked again at once.
+      if (next === this.#seq && performance.now() - askedAt < seconds * 500) throw new Failure('lost');
+      this.#seq = next;
+      for (const update of updates) this.#updates.set(update.turn_id, update);
+      this.#settle();
     }
   }
 
@@ -990,6 +1109,7 @@
     return at.toLocaleString(locale, today ? clock : { ...clock, month: 'short', day: 'numeric' });
   }
 
+  const ANSWERS = new Set(['faq', 'model', 'cache', 'canned']); // the others are none: no time taken, no thumbs
   const JUDGED = new Set(['faq', 'cache', 'model']); // the others were not a guess
 
   function metaView({ reply, elapsedMs, at }, words, locale) {
@@ -999,7 +1119,7 @@
       facts.push(h('span', {}, words.confidence(Math.round(reply.confidence * 100))));
     }
     const totalMs = reply.timings_ms?.total ?? elapsedMs;
-    if (Number.isFinite(totalMs)) facts.push(h('span', {}, words.seconds((totalMs / 1000).toFixed(totalMs < 100 ? 2 : 1))));
+    if (Number.isFinite(totalMs) && ANSWERS.has(reply.source)) facts.push(h('span', {}, words.seconds((totalMs / 1000).toFixed(totalMs < 100 ? 2 : 1))));
     if (Number.isFinite(at)) facts.push(h('time', { datetime: new Date(at).toISOString() }, timeText(new Date(at), locale)));
     const stages = Object.entries(reply.timings_ms ?? {}).map(([stage, ms]) => `${stage} ${Number(ms).toFixed(1)} ms`);
     return h('div', { class: 'meta', title: stages.join('\n') || null }, ...facts);
@@ -1088,8 +1208,6 @@
     }
   }
 
-  const RATED = new Set(['faq', 'model', 'cache', 'canned']); // the others are no answers
-
   /** One question, its reply and what became of it. `update` brings it in line with the turn. */
   class TurnView {
     constructor(turn, { retry, stop, rate, choose }) {
@@ -1126,6 +1244,7 @@
     #updateCard(words, locale) {
       const { turn } = this;
       const text = turn.reply?.reply ?? turn.partial;
+      this.card.dataset.source = turn.reply?.source ?? '';
       setText(this.text, text);
       this.text.hidden = !text;
       this.dots.hidden = Boolean(text) || !isRunning(turn);
@@ -1156,7 +1275,7 @@
 
     #updateRating(words) {
       const { turn } = this;
-      const isRated = turn.state === 'done' && Boolean(turn.reply?.turn_id) && RATED.has(turn.reply.source);
+      const isRated = turn.state === 'done' && Boolean(turn.reply?.turn_id) && ANSWERS.has(turn.reply.source);
       this.rating.thumbs.hidden = !isRated;
       this.rating.element.hidden = !isRated;
       if (isRated) this.rating.update(turn, words);
@@ -1206,6 +1325,7 @@
     #atBottom = true;
     #scrolledTo = 0;
     #unread = 0;
+    #news = new Set(); // turns with a reply above what is seen: a later one may be far up the talk
     #systemTheme = matchMedia('(prefers-color-scheme: dark)');
 
     // Life.
@@ -1240,6 +1360,7 @@
       this.#apply();
       this.#begin();
       this.#toBottom();
+      this.#applyNews();
       this.#parts.input.focus();
     }
 
@@ -1300,12 +1421,12 @@
 
     /**
      * Starts the conversation once there is a use for it: a bubble that nobody opens on a page
-     * costs the desk no request, unless a message still waits to be sent.
+     * costs the desk no request, unless a message still waits to be sent, or for a person.
      */
     #begin({ needed = this.#mode === 'page' || this.#isOpen } = {}) {
       if (this.#conversation) return;
       const known = this.#findUid();
-      if (!needed && !(known && new Outbox(this.#server, known).list().length)) return;
+      if (!needed && !(known && [Outbox, HeldTurns].some((Kept) => new Kept(this.#server, known).list().length))) return;
       const uid = known || this.#createUid();
       this.#conversation = new Conversation({ server: this.#server, uid, headers: this.#headers }, this.#view);
       this.#conversation.start({ withHistory: Boolean(known) });
@@ -1316,6 +1437,7 @@
       this.#conversation = null;
       for (const { element } of this.#views.values()) element.remove();
       this.#views.clear();
+      this.#applyNews();
     }
 
     #view = {
@@ -1327,7 +1449,8 @@
         const view = new TurnView(turn, { retry, stop, rate, choose });
         this.#views.set(turn, view);
         this.#update(turn);
-        this.#update(this.#conversation.turns[index - 1]); // the last one no more
+        const last = this.#conversation.turns[index - 1]; // no more
+        if (last) for (const other of this.#views.keys()) if (other === last || other.repliedAfter === last) this.#update(other);
         const next = this.#views.get(this.#conversation.turns[index + 1]);
         this.#parts.column.insertBefore(view.element, next?.element ?? null);
       },
@@ -1340,11 +1463,12 @@
         this.#views.get(turn)?.element.remove();
         this.#views.delete(turn);
       },
-      replied: (turn) => {
-        this.#announce([`${this.#words.desk}: ${turn.reply.reply}`, ...this.#offered(turn)].join(' '));
-        if (!this.#isOpen) this.#unread += 1;
+      replied: (turns) => {
+        this.#announce(turns.flatMap((turn) => [`${this.#words.desk}: ${turn.reply.reply}`, ...this.#offered(turn)]).join(' '));
+        if (!this.#isOpen) this.#unread += turns.length;
+        for (const turn of turns) this.#news.add(turn);
         this.#apply();
-        this.#emit('kefu:reply', turn.reply);
+        for (const turn of turns) this.#emit('kefu:reply', turn.reply);
       },
       failed: (turn) => {
         this.#announce(`${statusText(turn, this.#words)} ${failureDetail(turn.failure)}`);
@@ -1354,7 +1478,8 @@
     };
 
     #update(turn) {
-      const isLast = turn === this.#conversation.turns.at(-1);
+      const last = this.#conversation.turns.at(-1); // what asks back can be answered until something else is asked
+      const isLast = turn === last || turn.repliedAfter === last;
       this.#views.get(turn)?.update(this.#words, LOCALES[this.#language], isLast);
     }
 
@@ -1435,12 +1560,13 @@
       for (const type of ['keypress', 'keyup']) input.addEventListener(type, (event) => event.stopPropagation());
       const send = h('button', { class: 'send', type: 'submit', disabled: true }, icon('send'));
       const jump = h('button', { class: 'icon jump', type: 'button', hidden: true, onclick: () => this.#act(() => this.#toBottom()) }, icon('down'));
+      const news = h('button', { class: 'action news', type: 'button', hidden: true, onclick: () => this.#act(() => this.#toNews()) });
       const hint = h('span', { class: 'hint' });
       const notice = h('span', { class: 'notice', id: 'notice' });
       const counter = h('span', { class: 'counter', id: 'counter', hidden: true });
       const form = h('form', { class: 'composer', onsubmit: (event) => this.#onSubmit(event) },
-        jump, label, h('div', { class: 'field' }, input, send), h('div', { class: 'foot' }, notice, hint, counter));
-      return { label, input, send, jump, hint, notice, counter, form };
+        news, jump, label, h('div', { class: 'field' }, input, send), h('div', { class: 'foot' }, notice, hint, counter));
+      return { label, input, send, jump, news, hint, notice, counter, form };
     }
 
     /** Brings everything but the turns' own state in line with the attributes. */
@@ -1456,6 +1582,7 @@
       this.#applyTheme();
       this.#applyWords();
       for (const turn of this.#views.keys()) this.#update(turn);
+      this.#applyNews();
     }
 
     #applyTheme = () => {
@@ -1535,12 +1662,33 @@
       else if (log.scrollTop < this.#scrolledTo) this.#atBottom = false;
       this.#scrolledTo = log.scrollTop;
       jump.hidden = this.#atBottom;
+      this.#applyNews();
     }
 
     #toBottom({ log, jump } = this.#parts) {
       this.#atBottom = true;
       jump.hidden = true;
       log.scrollTop = log.scrollHeight;
+    }
+
+    // New replies above what is seen.
+
+    /** How far the card's edge is below the upper edge of the log. */
+    #depth(turn, edge) {
+      return this.#views.get(turn).card.getBoundingClientRect()[edge] - this.#parts.log.getBoundingClientRect().top;
+    }
+
+    #applyNews() {
+      if (!this.#isOpen) return;
+      const { news } = this.#parts;
+      for (const turn of this.#news) if (!this.#views.has(turn) || this.#depth(turn, 'bottom') > 8) this.#news.delete(turn);
+      news.hidden = !this.#news.size;
+      if (!news.hidden) news.replaceChildren(icon('send'), this.#words.unread(this.#news.size));
+    }
+
+    #toNews() {
+      const [first] = this.#conversation.turns.filter((turn) => this.#news.has(turn));
+      this.#parts.log.scrollTop += this.#depth(first, 'top') - 12;
     }
   }
 

@@ -52,6 +52,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_reviews_turn_id", "reviews", ["turn_id"])
     op.create_index("reviews_by_status", "reviews", ["status", "deadline_ms"])
+    op.create_index("reviews_by_delivery", "reviews", ["delivered_at_ms", "status"])
     op.create_table(
         "deliveries",
         sa.Column("seq", _SEQUENCE, primary_key=True, autoincrement=True),
@@ -91,11 +92,18 @@ def upgrade() -> None:
             f"CREATE TRIGGER audit_no_{event.lower()} BEFORE {event} ON audit "
             f"BEGIN SELECT RAISE(ABORT, '{_APPEND_ONLY}'); END"
         )
+    # INSERT OR REPLACE deletes without firing the trigger for it. A row without a number of its own
+    # has -1 here.
+    op.execute(
+        "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit "
+        "WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq) "
+        "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
+    )
 
 
 def downgrade() -> None:
-    for event in ("update", "delete"):
-        op.execute(f"DROP TRIGGER audit_no_{event}")
+    for change in ("update", "delete", "replace"):
+        op.execute(f"DROP TRIGGER audit_no_{change}")
     for table in (
         "audit",
         "moderation_examples",

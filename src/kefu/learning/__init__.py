@@ -1,0 +1,1 @@
+"""What the trained models share: figures of how good a classifier is."""

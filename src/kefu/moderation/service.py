@@ -1,0 +1,195 @@
+"""The moderation of a running desk: words and meanings of the moment, changed while it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kefu.moderation import editing
+from kefu.moderation.building import FilterBuilder
+from kefu.moderation.categories import Category, Direction, Severity
+from kefu.moderation.checker import Checker
+from kefu.moderation.editing import Change, LexiconStore
+from kefu.moderation.heads import HeadInUse, Heads
+from kefu.moderation.layers import Filter
+from kefu.moderation.lexicon import Lexicon, Starter, checked, starter_lexicon
+from kefu.moderation.policy import PASSED, Policy, Verdict
+from kefu.moderation.words_in_use import FilterNotBuilt, WordsInUse
+from kefu.settings import ModerationSettings
+from kefu.telemetry import Metrics
+
+T = TypeVar("T")
+
+
+class Moderation:
+    """Open with `open_moderation`. A check sees the words of the moment and never waits for newer
+    ones; where newer ones cannot be had the desk keeps those it has, and `problems` says why.
+    """
+
+    def __init__(
+        self,
+        words: WordsInUse,
+        head: HeadInUse,
+        settings: ModerationSettings,
+        metrics: Metrics,
+    ) -> None:
+        self._words = words
+        self._head = head
+        self._settings = settings
+        self._metrics = metrics
+        self._changing = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kefu-moderation")
+        self._seconds_of_words = metrics.moderation_seconds.labels("words")
+        self._seconds_of_meaning = metrics.moderation_seconds.labels("meaning")
+        self._checker = self._current()
+
+    # --- what is asked of every message ----------------------------------------------------------
+
+    def check_words(self, text: str, direction: Direction) -> Verdict:
+        """What becomes of a text for the listed words in it."""
+        if not self._settings.enabled:
+            return PASSED
+        began = time.perf_counter()
+        verdict = self._checker.check_words(text, direction)
+        self._seconds_of_words.observe(time.perf_counter() - began)
+        return verdict
+
+    def check_meaning(
+        self, text: str, vector: NDArray[np.float32], direction: Direction
+    ) -> Verdict:
+        """What becomes of a text for what it means; `vector` is that of the desk's encoder."""
+        if not self._settings.enabled:
+            return PASSED
+        began = time.perf_counter()
+        verdict = self._checker.check_meaning(text, vector, direction)
+        self._seconds_of_meaning.observe(time.perf_counter() - began)
+        return verdict
+
+    def count(self, verdict: Verdict, direction: Direction) -> None:
+        """Put what became of a whole text into the metrics."""
+        labels = (direction, verdict.outcome, verdict.category or "")
+        self._metrics.moderation_verdicts.labels(*labels).inc()
+
+    # --- what is in use --------------------------------------------------------------------------
+
+    @property
+    def checker(self) -> Checker:
+        """Of this moment, for several checks that must agree."""
+        return self._checker
+
+    @property
+    def filter(self) -> Filter:
+        return self._checker.filter
+
+    @property
+    def policy(self) -> Policy:
+        return self._checker.policy
+
+    @property
+    def lexicon(self) -> Lexicon:
+        return self._words.lexicon
+
+    @property
+    def head(self) -> HeadInUse:
+        return self._head
+
+    @property
+    def is_enabled(self) -> bool:
+        return self._settings.enabled
+
+    @property
+    def problems(self) -> list[str]:
+        """Why newer words or a newer head are not in use."""
+        return [problem for problem in (self._words.problem, self._head.problem) if problem]
+
+    # --- changes ---------------------------------------------------------------------------------
+
+    async def refresh(self) -> None:
+        """Take over what any process has changed. Takes seconds where very many words have."""
+        async with self._changing:
+            await self._run(self._head.take_over)
+            with suppress(FilterNotBuilt):  # it is among the problems
+                await self._run(self._words.take_over)
+            await self._swap()
+
+    async def add_word(
+        self,
+        text: str,
+        category: Category,
+        severity: Severity | None,
+        actor: str,
+        *,
+        force: bool = False,
+    ) -> bool:
+        """List a word, or list it otherwise; whether it is new. Looked for from then on.
+
+        Raises `InvalidInput`, or `FilterNotBuilt`.
+        """
+        before = await self._change(
+            lambda known: editing.word_added(known, text, category, severity, force=force), actor
+        )
+        return checked(text, force=force) not in before.words
+
+    async def remove_word(self, text: str, actor: str) -> None:
+        """Look for a word no longer. Raises `NotFound`, or `FilterNotBuilt`."""
+        await self._change(lambda known: editing.word_removed(known, text), actor)
+
+    async def allow(self, text: str, actor: str, *, force: bool = False) -> bool:
+        """Let a phrase beat the words in it; whether it is new. Raises as `add_word`."""
+        before = await self._change(
+            lambda known: editing.phrase_allowed(known, text, force=force), actor
+        )
+        return checked(text, force=force) not in before.allowed
+
+    async def disallow(self, text: str, actor: str) -> None:
+        """Allow a phrase no longer. Raises `NotFound`, `InvalidInput`, or `FilterNotBuilt`."""
+        await self._change(lambda known: editing.phrase_removed(known, text), actor)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _change(self, plan: Callable[[Lexicon], Change], actor: str) -> Lexicon:
+        """Save a change of what is listed, and look for it from then on; what was listed."""
+        async with self._changing:
+            before = await self._run(lambda: self._words.change(plan, actor))
+            await self._swap()
+            return before
+
+    async def _swap(self) -> None:
+        self._checker = self._current()
+        await self._run(self._words.let_go)
+
+    def _current(self) -> Checker:
+        return Checker.of(self._words.filter, self._head.head, self._settings)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+async def open_moderation(
+    store: LexiconStore,
+    folder: Path,
+    encoder_id: str,
+    settings: ModerationSettings,
+    metrics: Metrics,
+    builder: FilterBuilder | None = None,
+) -> Moderation:
+    """The moderation of a desk; `folder` has the trained heads. To be closed by the caller.
+
+    Words or a head that cannot be used are said in the log and in `problems` only.
+    """
+    starter = starter_lexicon() if settings.starter_lexicon else Starter()
+    words = WordsInUse(store, starter, builder or FilterBuilder())
+    head = HeadInUse(Heads(folder), encoder_id)
+    moderation = Moderation(words, head, settings, metrics)
+    metrics.moderation_words.set_function(lambda: len(moderation.lexicon.words))
+    await moderation.refresh()
+    return moderation

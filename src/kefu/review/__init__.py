@@ -1,0 +1,1 @@
+"""Held messages: the queue of those that wait for a person, what people decide, the audit."""
