@@ -251,12 +251,13 @@ async def _open_services(
         "knowledge": knowledge.refresh,
         "intents": intents.refresh,
         "answers": answers.refresh,
-        "moderation": moderation.refresh,
         "reviews": verdicts.deliver_due,
         "calibration": lambda: asyncio.to_thread(calibrations.apply_to, judge),
         "keys": lambda: asyncio.to_thread(keys.reload),
     }
     _keep_running(stack, _watch(looks))
+    # By itself: a list of 200,000 words takes seconds to be built.
+    _keep_running(stack, _watch({"moderation": moderation.refresh}))
     turn = TurnServices(desk, contexts, transcript, settings.server.heartbeat_seconds, "kefu")
     return Services(
         database=database,

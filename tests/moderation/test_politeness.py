@@ -14,12 +14,12 @@ from kefu.moderation.politeness import large_parts, let_go, politely
 
 def fail_politely() -> None:
     with politely():
-        raise ValueError(f"{sys.getswitchinterval()} {gc.isenabled()}")
+        raise ValueError(f"{sys.getswitchinterval() < 0.001} {gc.isenabled()}")
 
 
 def test_the_interpreter_is_as_before_whatever_happens():
     before = sys.getswitchinterval(), gc.isenabled()
-    with pytest.raises(ValueError, match=r"0\.0005\d* False"):
+    with pytest.raises(ValueError, match="True False"):
         fail_politely()
     assert (sys.getswitchinterval(), gc.isenabled()) == before
 

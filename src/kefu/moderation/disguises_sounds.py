@@ -42,6 +42,7 @@ _NO_PINYIN = "*"
 _COMMON = ENGLISH_WORDS | ABBREVIATIONS
 _CHINESE = re.compile(f"[{CJK}]")
 _LATIN = re.compile(r"[a-z]+")
+_WIDE = re.compile("[\uff21-\uff3a\uff41-\uff5a]")
 _LATIN_OR_DIGITS = re.compile(r"[a-z0-9]+")
 _GRAPHIC = ascii_letters + digits + punctuation
 _ASCII_TOKEN = re.compile(r"[\w.@/+-]+", re.ASCII)
@@ -91,13 +92,21 @@ class Romanised:
         self._initials = Prefixes(self._by_initials)
 
     def find(self, reading: Reading) -> Iterator[Found]:
-        """Nothing where the text has no Latin letters, or those of English words only."""
-        if reading.text.isascii() and not _may_be_pinyin(reading.text):
-            return
-        runs = list(_runs(reading))
-        if runs:
+        """Nothing where the Latin letters of the text are those of English words only."""
+        if self._may_be_any(reading.text):
+            runs = list(_runs(reading))
             yield from self._find_initials(reading, runs)
             yield from self._find_pinyin(reading, runs)
+
+    def _may_be_any(self, text: str) -> bool:
+        """Quick, and right to say no."""
+        if _WIDE.search(text):
+            return True
+        words = _LATIN.findall(text.lower())
+        return any(
+            word not in ENGLISH_WORDS and (syllable_borders(word) or word in self._by_initials)
+            for word in words
+        )
 
     def _find_initials(self, reading: Reading, runs: Sequence[Stretch]) -> Iterator[Found]:
         for run in runs:
@@ -153,12 +162,6 @@ def _by_initials(words: Sequence[Word], letters: Sequence[str]) -> dict[str, int
             if is_grave or initials not in found:
                 found[initials] = number
     return found
-
-
-def _may_be_pinyin(text: str) -> bool:
-    """Whether some word of an ASCII text can be read so."""
-    words = _LATIN.findall(text.lower())
-    return any(word not in ENGLISH_WORDS and syllable_borders(word) for word in words)
 
 
 def _is_in_chinese(reading: Reading, run: Stretch) -> bool:
