@@ -8,15 +8,18 @@ from dataclasses import dataclass, replace
 import pytest
 
 from kefu.inference.encoder.batcher import Vector
+from kefu.knowledge.entry import Entry
 from kefu.moderation.categories import Category, Direction, Outcome, Severity
+from kefu.moderation.checker import Checker
 from kefu.moderation.policy import PASSED, Reason, Verdict
 from kefu.moderation.service import Moderation
 from kefu.settings import ConversationSettings, RepliesSettings, ReviewSettings, Settings
 from kefu.stores.sqlite import Database
 from kefu.turn.desk import Desk
-from kefu.turn.reply import Message
+from kefu.turn.reply import Message, Reply
 from tests.fakes import ScriptedGenerator
 from tests.turn.conftest import Bench
+from tests.turn.test_desk import NEAR
 
 WORDS = RepliesSettings()
 
@@ -37,6 +40,14 @@ class Doubting:
     """Takes every message of a customer for doubtful by its meaning: a head that is a fake."""
 
     real: Moderation
+
+    @property
+    def is_enabled(self) -> bool:
+        return self.real.is_enabled
+
+    @property
+    def checker(self) -> Checker:
+        return self.real.checker
 
     def check_words(self, text: str, direction: Direction) -> Verdict:
         return self.real.check_words(text, direction)
@@ -164,3 +175,36 @@ async def test_verdicts_are_counted(bench: Bench):
         1,
         1,
     ]
+
+
+async def _written(bench: Bench, generator: ScriptedGenerator, answer: str) -> tuple[Reply, str]:
+    """What becomes of a reply that the model copies from an entry, and what was sent of it."""
+    await bench.knowledge.import_entries([Entry("fee-zh", "运费是多少", answer, language="zh")])
+    generator.pieces = tuple(answer)
+    turn = bench.desk.take(Message("u", NEAR))
+    sent = "".join([piece async for piece in turn.pieces()])
+    return await turn.reply(), sent
+
+
+async def test_a_reply_that_must_not_be_said_is_not(bench: Bench, generator: ScriptedGenerator):
+    reply, sent = await _written(bench, generator, "运费8元，去红钩赌场付款。")
+    assert (reply.source, reply.text) == ("handoff", WORDS.handoff_zh)
+    assert "红" not in sent
+    assert len(bench.answers.answers) == 0
+
+
+async def test_a_doubtful_reply_waits_for_a_person(bench: Bench, generator: ScriptedGenerator):
+    reply, sent = await _written(bench, generator, "运费8元，可找蓝钩代办。")
+    assert (reply.source, reply.text) == ("held", WORDS.held_zh)
+    assert "蓝" not in sent
+    assert len(bench.answers.answers) == 0
+    [review] = await bench.reviews.page("pending", 0, 10)
+    assert (review.held.direction, review.held.text) == (
+        Direction.REPLY,
+        "运费8元，可找蓝钩代办。",
+    )
+
+
+async def test_a_rude_word_of_the_model_is_masked(bench: Bench, generator: ScriptedGenerator):
+    reply, sent = await _written(bench, generator, "运费8元，绿钩蛋。")
+    assert (reply.source, reply.text, sent) == ("model", "运费8元，＊＊＊。", "运费8元，＊＊＊。")

@@ -12,7 +12,7 @@ from string import ascii_letters, digits, punctuation
 from kefu.language import CJK
 from kefu.moderation.automaton import Automaton, Prefixes, undecided_from
 from kefu.moderation.categories import Severity
-from kefu.moderation.disguises_looks import is_disguised, is_everyday, strange_places
+from kefu.moderation.disguises_looks import frequency_of, is_disguised, is_everyday, strange_places
 from kefu.moderation.folding import JOINT, SPACE
 from kefu.moderation.gaps import Doubt, judge_gaps
 from kefu.moderation.hit import Word
@@ -37,6 +37,9 @@ _LEAST_INITIALS_OF_GRAVE = 3
 # Letters of a word in pinyin, in a Chinese text and in one of Latin letters only.
 _LEAST_PINYIN = 4
 _LEAST_PINYIN_ALONE = 8
+
+# A character that stands so often in the dictionary's corpus (来 has 150,000) means itself.
+_FREQUENT = 20_000
 
 _NO_PINYIN = "*"
 _COMMON = ENGLISH_WORDS | ABBREVIATIONS
@@ -63,7 +66,7 @@ class Homophones:
     def find(self, reading: Reading) -> Iterator[Found]:
         for first, end, number in self._automaton.scan(reading.sounds):
             written, letters = reading.letters[first:end], self._letters[number]
-            if written == letters or is_everyday(written, letters):
+            if written == letters or _is_everyday(written, letters):
                 continue
             stretch = Stretch(first, end)
             if not is_disguised(reading, stretch, strange_places(written, letters)):
@@ -76,6 +79,12 @@ class Homophones:
         """The first letter from which something may become a word when the text goes on."""
         last = len(reading.sounds) - SURROUNDINGS
         return undecided_from(self._automaton, self._prefixes, reading.sounds, last)
+
+
+def _is_everyday(written: str, word: str) -> bool:
+    """Whether all that stands for characters of the word is too common to stand for anything."""
+    strange = strange_places(written, word)
+    return is_everyday(written, word) or all(frequency_of(written[n]) >= _FREQUENT for n in strange)
 
 
 class Romanised:

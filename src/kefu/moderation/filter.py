@@ -50,12 +50,12 @@ class WordFilter:
 
     def find(self, text: str) -> list[Hit]:
         """The listed words in a text, by place."""
-        hits = [*self._find(text), *self._find_with_signs(text), *self._find_joined(text)]
-        return self._sorted(text, hits) if hits else hits
-
-    def _find(self, text: str) -> Iterator[Hit]:
         reading = Reading(text)
-        for finder in self._finders(text):
+        hits = [*self._find(reading), *self._find_with_signs(text), *self._find_joined(text)]
+        return self._sorted(reading, hits) if hits else hits
+
+    def _find(self, reading: Reading) -> Iterator[Hit]:
+        for finder in self._finders(reading.text):
             for found in finder.find(reading):
                 yield _hit(reading, found)
 
@@ -78,9 +78,9 @@ class WordFilter:
                 if joined.is_joined(start, end):
                     yield Hit(*joined.span(start, end), found.word, _SPLIT, is_certain=False)
 
-    def _sorted(self, text: str, hits: Iterable[Hit]) -> list[Hit]:
+    def _sorted(self, reading: Reading, hits: Iterable[Hit]) -> list[Hit]:
         """By place, without what an allowed phrase covers and what is found in two ways."""
-        covers = _covers(self._allowed.spans(Reading(text)))
+        covers = _covers(self._allowed.spans(reading))
         return list(_widest(hit for hit in hits if not covers(hit)))
 
     def open_from(self, text: str) -> int:

@@ -233,10 +233,9 @@ def _simple_places(text: str) -> tuple[list[int], list[int]]:
     done = 0
     for run in _SIMPLE_LETTERS.finditer(text):
         start, end = run.span()
-        gap = 0
+        gaps += [0] * (end - start)
         for sign in text[done:start]:
-            gap |= _GAPS[ord(sign)]
-        gaps += [gap, *[0] * (end - start - 1)]
-        origins += range(start, end)
+            gaps[start - end] |= _GAPS[ord(sign)]
+        origins.extend(range(start, end))
         done = end
     return origins, gaps

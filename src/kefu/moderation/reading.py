@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import rjieba
 
 from kefu.moderation.folding import Folded, without_repeats
@@ -36,15 +38,10 @@ class Reading(Folded):
     def words_of(self, first: int, end: int, *, joined: bool = False) -> list[Token]:
         """For each letter the word it is in, by the dictionary. What stands between letters ends a
         word, unless they are `joined`."""
-        start = max(0, first - SURROUNDINGS)
-        letters = self.around(first, end)
-        if not joined:
-            gaps = self.gaps[start : end + SURROUNDINGS]
-            letters = "".join(
-                _COMMA + letter if gap else letter
-                for letter, gap in zip(letters, gaps, strict=True)
-            )
-        return _words(letters, start)[first - start : end - start]
+        start, stop = max(0, first - SURROUNDINGS), min(end + SURROUNDINGS, len(self.letters))
+        borders = [] if joined else [n for n in range(start + 1, stop) if self.gaps[n]]
+        pieces = [self.letters[a:b] for a, b in pairwise([start, *borders, stop])]
+        return _words(_COMMA.join(pieces), start)[first - start : end - start]
 
 
 def _words(text: str, start: int) -> list[Token]:

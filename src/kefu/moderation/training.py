@@ -176,9 +176,10 @@ def _chosen(examples: Sequence[Example], vectors: Matrix) -> Matrix:
     As many of each kind as there are, the rest of what there is more of: a landmark tells apart
     what is near it, and everyday messages need few.
     """
-    kinds: dict[tuple[Category | None, bool], list[int]] = defaultdict(list)
+    kinds: dict[tuple[Category | None, bool, bool], list[int]] = defaultdict(list)
     for number in np.random.default_rng(0).permutation(len(examples)).tolist():
-        kinds[examples[number].category, examples[number].is_bad].append(number)
+        example = examples[number]
+        kinds[example.category, example.is_bad, example.elsewhere].append(number)
     in_turns = (number for turn in zip_longest(*kinds.values()) for number in turn)
     numbers = sorted(islice((n for n in in_turns if n is not None), LANDMARKS))
     return vectors[numbers].astype(np.float16).astype(np.float32)
@@ -191,20 +192,23 @@ def _prepare(
     vectors: Matrix,
 ) -> _Data:
     texts = [example.text for example in examples]
-    is_bad = np.array([example.is_bad for example in examples])
+    is_bad = np.array([[example.is_bad] for example in examples])
     own = np.array([[e.category is category for category in categories] for e in examples])
-    targets = np.where(own & is_bad[:, np.newaxis], 1.0, -1.0)
     rows = Rows(landmarks.places(vectors), terms_of(texts))
-    counts = _counts(own, is_bad) * np.array([[example.weight] for example in examples])
-    return _Data(examples, categories, rows, targets, counts, _folds(texts))
+    counts = _counts(examples, own, is_bad)
+    return _Data(
+        examples, categories, rows, np.where(own & is_bad, 1.0, -1.0), counts, _folds(texts)
+    )
 
 
-def _counts(own: Marks, is_bad: Marks) -> Floats:
+def _counts(examples: Sequence[Example], own: Marks, is_bad: Marks) -> Floats:
     """(n, categories): how much each example says of each category."""
-    bad_of_each = np.maximum(1, (own & is_bad[:, np.newaxis]).sum(axis=0))
-    scarcity = (~is_bad).sum() / bad_of_each / _INNOCENTS_FOR_A_BAD
-    of_others = np.where(is_bad, _OF_ANOTHER, 1.0)[:, np.newaxis]
-    return np.where(own, np.clip(scarcity, 1, _MOST_BOOST), of_others)
+    here = np.array([[not example.elsewhere] for example in examples])
+    scarcity = (here & ~is_bad).sum() / np.maximum(1, (here & is_bad & own).sum(axis=0))
+    boost = np.clip(scarcity / _INNOCENTS_FOR_A_BAD, 1, _MOST_BOOST)
+    of_own = np.where(here, boost, 1.0)
+    of_others = np.where(is_bad, _OF_ANOTHER, 1.0)
+    return np.where(own, of_own, of_others) * np.array([[e.weight] for e in examples])
 
 
 def _folds(texts: Sequence[str]) -> NDArray[np.intp]:
@@ -241,10 +245,11 @@ def _scale(data: _Data, margins: Floats) -> tuple[Floats, Floats]:
 
 def _disputed(examples: Sequence[Example], category: Category) -> Marks:
     """The bad texts of a category with its near misses; all innocents where it has few of them."""
-    own = np.array([example.category is category for example in examples])
+    here = np.array([not example.elsewhere for example in examples])
+    own = here & np.array([example.category is category for example in examples])
     is_bad = np.array([example.is_bad for example in examples])
     enough = (own & ~is_bad).sum() >= FEWEST_BAD
-    return own if enough else (own | ~is_bad)
+    return own if enough else own | (here & ~is_bad)
 
 
 def _thresholds(

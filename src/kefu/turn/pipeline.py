@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from kefu.answers.cache import AnswerCache
 from kefu.answers.key import Scope
 from kefu.inference.encoder.batcher import BatchedEncoder, Vector
+from kefu.intent.actions import Action
 from kefu.intent.service import Intents
 from kefu.knowledge.match import Choices, Decision, Nothing, Passages, Sure
 from kefu.knowledge.service import Knowledge
@@ -130,14 +131,32 @@ class Pipeline:
         with asked.clock("intent"):
             prediction = await self.intents.predict(asked.text, vector)
         intent = Intent(prediction.label, prediction.score) if prediction else None
-        action = self.intents.action_for(prediction)
         decision = self._search(asked, vector)
-        # What is asked just as the shop's own entry asks it is nothing to hold.
-        is_plain = isinstance(decision, Sure) and verdict.outcome is Outcome.HOLD
-        stopped = None if is_plain else self.gate.stop(asked.message, verdict, asked.language)
-        if stopped is not None:
-            return replace(stopped, intent=intent or stopped.intent)
-        asked = self._with_topic(asked, decision, is_foreign=self.intents.is_foreign(prediction))
+        draft = self._stopped(asked, verdict, decision)
+        if draft is None:
+            is_foreign = self.intents.is_foreign(prediction)
+            asked = self._with_topic(asked, decision, is_foreign=is_foreign)
+            action = self.intents.action_for(prediction)
+            draft = await self._answered(asked, vector, version, decision, action, intent)
+        return replace(draft, intent=intent or draft.intent)
+
+    def _stopped(self, asked: Asked, verdict: Verdict, decision: Decision) -> Draft | None:
+        """What is said instead of an answer. What is asked just as the shop's own entry asks it is
+        nothing to hold."""
+        if isinstance(decision, Sure) and verdict.outcome is Outcome.HOLD:
+            return None
+        return self.gate.stop(asked.message, verdict, asked.language)
+
+    async def _answered(
+        self,
+        asked: Asked,
+        vector: Vector,
+        version: int,
+        decision: Decision,
+        action: Action | None,
+        intent: Intent | None,
+    ) -> Draft:
+        """The answer, from the cheapest that has one."""
         if asked.topic and not action:
             decision = await self._completed(asked, asked.topic, vector, decision)
         match decision:
@@ -152,7 +171,7 @@ class Pipeline:
             case Nothing():
                 draft = handoff(NO_TOPIC, asked.language, self.writer.replies)
         standalone = asked.topic.under_entry(asked.text) if asked.topic and not action else ""
-        return replace(draft, intent=intent or draft.intent, standalone_question=standalone)
+        return replace(draft, standalone_question=standalone)
 
     def _search(self, asked: Asked, vector: Vector) -> Decision:
         with asked.clock("search"):
