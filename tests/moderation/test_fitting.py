@@ -91,7 +91,7 @@ def test_a_scale_makes_margins_probabilities():
     chance = np.random.default_rng(2)
     margins = chance.normal(size=5000) * 3
     is_bad = chance.random(5000) < sigmoid(0.7 * margins)
-    slope, offset = fit_scale(margins, is_bad)
+    slope, offset = fit_scale(margins, is_bad, np.ones(len(margins)))
     assert slope == pytest.approx(0.7, abs=0.06)
     assert offset == pytest.approx(0.0, abs=0.1)
 
@@ -101,11 +101,18 @@ def test_rare_bad_texts_count_as_much_as_the_others():
     chance = np.random.default_rng(2)
     is_bad = np.repeat([True, False], [200, 9800])
     margins = chance.normal(np.where(is_bad, 1.0, -1.0))
-    slope, offset = fit_scale(margins, is_bad)
+    slope, offset = fit_scale(margins, is_bad, np.ones(len(margins)))
     assert sigmoid(np.array([offset]))[0] == pytest.approx(0.5, abs=0.05)
     assert slope == pytest.approx(2.0, abs=0.2)  # of two normal distributions 2 apart
 
 
+def test_what_counts_more_decides_the_scale():
+    margins = np.array([-1.0, 1.0, -1.0, 1.0])
+    is_bad = np.array([False, True, True, False])
+    slope, _ = fit_scale(margins, is_bad, np.array([9.0, 9.0, 1.0, 1.0]))
+    assert sigmoid(np.array([slope]))[0] == pytest.approx(0.9, abs=0.01)
+
+
 def test_margins_without_an_error_do_not_make_it_endless():
-    slope, _ = fit_scale(np.array([-1.0, 1.0]), np.array([False, True]))
+    slope, _ = fit_scale(np.array([-1.0, 1.0]), np.array([False, True]), np.ones(2))
     assert 1 < slope < 100

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import csr_array
 
-from kefu.learning.figures import Floats, sigmoid
+from kefu.learning.figures import Floats, Marks, sigmoid
 from kefu.moderation import wording
 from kefu.moderation.semantic import Matrix, nearness
 
@@ -142,10 +142,13 @@ def _fit(rows: Rows, targets: Floats, counts: Floats, known: Floats, has_bias: b
     return parted(found.x)
 
 
-def fit_scale(margins: Floats, is_bad: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset that make margins probabilities (Platt 1999), both answers counting alike."""
+def fit_scale(margins: Floats, is_bad: Marks, counts: Floats) -> tuple[float, float]:
+    """Slope and offset that make margins probabilities (Platt 1999).
+
+    `counts` says how much each counts; both answers together count alike.
+    """
     signs = np.where(is_bad, 1.0, -1.0)
-    shares = np.where(is_bad, 0.5 / max(1, is_bad.sum()), 0.5 / max(1, (~is_bad).sum()))
+    shares = counts / np.where(is_bad, 2 * counts[is_bad].sum(), 2 * counts[~is_bad].sum())
 
     def loss(values: Floats) -> tuple[float, Floats]:
         agreement = signs * (values[0] * margins + values[1])

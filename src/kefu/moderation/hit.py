@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kefu.moderation.categories import Category, Severity
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Word:
     """An entry of the lexicon."""
 
@@ -16,7 +16,7 @@ class Word:
     severity: Severity
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hit:
     """`text[start:end]` of the original text is, or stands for, a listed word.
 

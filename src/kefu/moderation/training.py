@@ -208,7 +208,8 @@ def _counts(examples: Sequence[Example], own: Marks, is_bad: Marks) -> Floats:
     boost = np.clip(scarcity / _INNOCENTS_FOR_A_BAD, 1, _MOST_BOOST)
     of_own = np.where(here, boost, 1.0)
     of_others = np.where(is_bad, _OF_ANOTHER, 1.0)
-    return np.where(own, of_own, of_others) * np.array([[e.weight] for e in examples])
+    counts = np.where(own, of_own, of_others) * np.array([[e.weight] for e in examples])
+    return np.asarray(counts, np.float64)
 
 
 def _folds(texts: Sequence[str]) -> NDArray[np.intp]:
@@ -233,23 +234,28 @@ def _held_out(data: _Data, start: Weights | None, on_progress: Progress) -> Floa
 
 
 def _scale(data: _Data, margins: Floats) -> tuple[Floats, Floats]:
-    """Slope and offset of each category, on its bad texts and what is mistaken for them."""
-    found = [
-        fit_scale(margins[:, number][chosen], data.targets[:, number][chosen] > 0)
-        for number, category in enumerate(data.categories)
-        for chosen in [_disputed(data.examples, category)]
-    ]
+    """Slope and offset of each category, on its bad texts and what is mistaken for them.
+
+    What is said at desks and what is said elsewhere have half a say each.
+    """
+    here = np.array([not example.elsewhere for example in data.examples])
+    found = []
+    for number, category in enumerate(data.categories):
+        disputed = _disputed(data.examples, category)
+        places = here[disputed]
+        shares = 1 / np.where(places, max(1, places.sum()), max(1, (~places).sum()))
+        is_bad = data.targets[disputed, number] > 0
+        found.append(fit_scale(margins[disputed, number], is_bad, shares))
     slopes, offsets = zip(*found, strict=True)
     return np.array(slopes), np.array(offsets)
 
 
 def _disputed(examples: Sequence[Example], category: Category) -> Marks:
     """The bad texts of a category with its near misses; all innocents where it has few of them."""
-    here = np.array([not example.elsewhere for example in examples])
-    own = here & np.array([example.category is category for example in examples])
+    own = np.array([example.category is category for example in examples])
     is_bad = np.array([example.is_bad for example in examples])
     enough = (own & ~is_bad).sum() >= FEWEST_BAD
-    return own if enough else own | (here & ~is_bad)
+    return np.asarray(own if enough else own | ~is_bad, np.bool_)
 
 
 def _thresholds(
