@@ -68,7 +68,10 @@ def shop_questions() -> list[str]:
 
 
 def measured_texts(data: Path) -> list[str]:
-    return [*cold_dev(data).texts, *crosswoz(data), *shop_questions()]
+    """And those of the tests of moderation, traps and bad ones."""
+    tests = sorted((REPOSITORY / "tests" / "data").glob("moderation_*.csv"))
+    own = [row["text"] for path in tests for row in _rows(path)]
+    return [*cold_dev(data).texts, *crosswoz(data), *shop_questions(), *own]
 
 
 def _all_examples(data: Path) -> Iterator[Example]:

@@ -2,8 +2,8 @@
 
 For each category one number: a weighted sum of how near the text's sentence vector is to some
 hundreds of landmarks (vectors of examples; a Gaussian kernel approximated as in Williams & Seeger
-2001, "Using the Nyström Method to Speed Up Kernel Machines") and of its character n-grams. Chosen in
-docs/decisions among linear heads on the vector, on n-grams, and on the states of a larger network.
+2001, "Using the Nyström Method to Speed Up Kernel Machines") and of its character n-grams. What
+else was tried stands in training/moderation/README.md.
 """
 
 from __future__ import annotations

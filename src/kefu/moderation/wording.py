@@ -2,8 +2,8 @@
 
 Chinese counts by characters and pairs of them, other scripts by runs of 3 to 5 characters with
 the borders of words. A hash stands for each, so no vocabulary of insults has to be kept, and an
-n-gram that was never seen costs nothing. Everything is one array operation for each length: 30 us
-for 50 characters.
+n-gram that was never seen costs nothing. Everything is array operations for each length: 0.1 ms for
+50 characters, 0.15 ms for 500.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _GAP = re.compile(r"[\W_]+")
 _DIGIT = re.compile(r"\d")
 _CJK_CHARACTER = re.compile(f"[{CJK}]")
 
-# Odd, so that no information of a character is lost; from the fractions of the golden ratio and
-# of square roots (as in SplitMix64: Steele et al. 2014, "Fast Splittable Pseudorandom Number
-# Generators", whose finisher `_mixed` is).
+# Odd, so that no information of a character is lost: constants of hash functions in wide use.
+# `_mixed` is a finisher like that of SplitMix64 (Steele et al. 2014, "Fast Splittable Pseudorandom
+# Number Generators").
 _MULTIPLIERS = np.array(
     [
         0x9E3779B97F4A7C15,
