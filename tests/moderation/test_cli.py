@@ -19,6 +19,7 @@ from kefu.bench import moderation as bench
 from kefu.settings import Settings
 from kefu.stores.schema import audit
 from kefu.stores.sqlite import open_database
+from tests.bert.small_models import installed, make_bert
 
 WORD = "雪山飞狐"
 TEXT = "请问雪山飞狐是什么"
@@ -334,6 +335,28 @@ def test_a_head_is_trained_and_used(run: Run, examples: Path, tmp_path: Path):
     assert figures["meaning_p50_us"] > 0
     said = run("moderation", "train", examples).ok()  # taught further
     assert all(part in said for part in ("Learnt from 110 examples", "fraud", "is in use."))
+
+
+@pytest.mark.usefixtures("real_models")
+def test_a_bert_is_fine_tuned_and_used(run: Run, examples: Path, tmp_path: Path):
+    installed("torch", "transformers", "onnx", "tokenizers")
+    train = ("moderation", "train", examples, "--finetune", "--epochs", "1", "--encoder")
+    bert = make_bert(tmp_path / "bert")
+    found = run(*train, bert, "--json").json()
+    assert (found["encoder_id"], found["categories"]) == (None, ["fraud"])
+    scores = run("moderation", "check", "请问手机多少钱", "--json").json()["scores"]
+    assert list(scores) == ["fraud"]
+    run("moderation", "train", examples).failed(2, "is a BERT", "--fresh")
+    out = tmp_path / "out.bert"
+    assert run(*train, bert, "--out", out).ok().endswith(f"Wrote {out}.\n")
+    run(*train, bert, "--out", out).failed(2, "exists already")
+    run(*train, bert, "--fresh").failed(2, "leave --fresh out")
+
+
+def test_fine_tuning_needs_a_bert_to_begin_with(run: Run, examples: Path):
+    run("moderation", "train", examples, "--finetune").failed(2, "--encoder DIR")
+    run("moderation", "train", examples, "--encoder", "x").failed(2, "--finetune")
+    run("moderation", "train", examples, "--finetune", "--encoder", "nope").failed(1, "nope")
 
 
 @pytest.mark.models

@@ -120,21 +120,25 @@ async def opened(
     return await open_moderation(store, folder, HashingEncoder.id, chosen, Metrics())
 
 
-def outcome(moderation: Moderation, text: str, direction: Direction) -> Outcome:
+async def outcome(moderation: Moderation, text: str, direction: Direction) -> Outcome:
     (vector,) = HashingEncoder().encode([text])
-    return moderation.check_meaning(text, vector, direction).outcome
+    return (await moderation.check_meaning(text, vector, direction)).outcome
 
 
 async def test_what_a_text_means_is_judged_by_the_head_in_use(
     database: Database, tmp_path: Path, folder: Heads
 ):
     moderation = await opened(database, tmp_path / "moderation")
-    assert outcome(moderation, BAD, CUSTOMER) is Outcome.ALLOW
+    assert await outcome(moderation, BAD, CUSTOMER) is Outcome.ALLOW
     version = add(folder)
     await moderation.refresh()
     assert moderation.head.version == version
-    assert outcome(moderation, BAD, CUSTOMER) is outcome(moderation, BAD, REPLY) is Outcome.BLOCK
-    assert outcome(moderation, "快递什么时候到", CUSTOMER) is Outcome.ALLOW
+    assert (
+        await outcome(moderation, BAD, CUSTOMER)
+        is await outcome(moderation, BAD, REPLY)
+        is Outcome.BLOCK
+    )
+    assert await outcome(moderation, "快递什么时候到", CUSTOMER) is Outcome.ALLOW
     moderation.close()
 
 
@@ -144,8 +148,8 @@ async def test_settings_replace_the_thresholds_of_the_head(
     add(folder)
     lenient = ModerationSettings(fraud=CategorySettings(customer_hold=1.0, customer_block=1.0))
     moderation = await opened(database, tmp_path / "moderation", lenient)
-    assert outcome(moderation, BAD, CUSTOMER) is Outcome.ALLOW
-    assert outcome(moderation, BAD, REPLY) is Outcome.BLOCK
+    assert await outcome(moderation, BAD, CUSTOMER) is Outcome.ALLOW
+    assert await outcome(moderation, BAD, REPLY) is Outcome.BLOCK
     (vector,) = HashingEncoder().encode([BAD])
     found = moderation.checker.explain(BAD, vector, REPLY)
     assert found.verdict.category is Category.FRAUD

@@ -19,7 +19,7 @@ SUSPICIOUS = [
     ("online casino with a welcome bonus, deposit now", Category.GAMBLING),
     ("我不想活了，今晚就结束这一切", Category.SELF_HARM),
     ("I want to end my life tonight", Category.SELF_HARM),
-    ("专业代开发票，各行业都有，点数低", Category.CONTRABAND),
+    ("高仿香烟批发，一手货源，货到付款", Category.CONTRABAND),
     ("加我微信，免费进群，每天日赚五百", Category.ADVERTISING),
 ]
 INNOCENT = [

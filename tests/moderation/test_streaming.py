@@ -225,6 +225,33 @@ async def test_a_sentence_is_sent_once_its_meaning_has_passed(outcome: Outcome, 
     assert guard.is_blocked == (outcome is Outcome.BLOCK)
 
 
+LONG = "一共有四步，" * 8 + "完成。再见"
+
+
+@pytest.mark.parametrize("cut", CUTS)
+async def test_a_long_sentence_is_checked_as_far_as_it_goes(cut: str, checker: Checker):
+    so_far = [LONG[:18], LONG[:36], LONG[:51], "再见"]
+    for seed in range(50):
+        meanings = Meanings()
+        sent = await sent_by(guard_of(checker, meanings), CUTS[cut](LONG, Random(seed)))
+        assert meanings.asked == so_far
+        assert "".join(sent) == LONG
+
+
+async def test_a_long_sentence_is_sent_by_clauses(checker: Checker):
+    guard = guard_of(checker, Meanings())
+    assert "".join([await guard.add(character) for character in LONG[:19]]) == LONG[:18]
+    rest = [await guard.add(character) for character in f"{LONG[19:36]}这项投资。"]
+    assert "".join([*rest, await guard.finish()]) == LONG[18:36]
+    assert guard.verdict.outcome is Outcome.HOLD
+
+
+async def test_a_list_without_an_end_is_not_read_again_and_again(checker: Checker):
+    meanings = Meanings()
+    await sent_by(guard_of(checker, meanings), [LONG[:48] * 100])
+    assert sum(map(len, meanings.asked)) < 10 * 4800
+
+
 async def test_the_last_words_are_checked_without_a_full_stop(checker: Checker):
     guard = guard_of(checker, Meanings())
     sent = await sent_by(guard, ["您好！", "这项投资"])

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from kefu.errors import InvalidInput
-from kefu.moderation import training
+from kefu.moderation import calibrating
 from kefu.moderation.categories import Category
 from kefu.moderation.examples import Example, digest
+from kefu.moderation.fitting import terms_of
 from kefu.moderation.semantic import SemanticHead
 from kefu.moderation.training import train
 from tests.fakes import HashingEncoder
@@ -68,11 +69,18 @@ def test_the_same_examples_in_another_order_are_the_same_head():
 
 
 def test_at_most_the_stated_share_of_everyday_messages_is_held(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(training, "FEWEST_EVERYDAY", 40)
+    monkeypatch.setattr(calibrating, "LOWEST_HOLD", 0)
+    monkeypatch.setattr(calibrating, "FEWEST_EVERYDAY", 40)
     for share in (0.0, 0.2):
         found = train(examples(), ENCODER.encode, ENCODER.id, false_holds=share).figures
         assert found.everyday_held is not None
         assert share - 0.1 <= found.everyday_held <= share
+
+
+def test_what_the_head_thinks_innocent_is_never_held(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(calibrating, "FEWEST_EVERYDAY", 40)
+    limits = train(examples(), ENCODER.encode, ENCODER.id, false_holds=0.9).head.thresholds
+    assert {limit.hold for limit in limits.values()} == {calibrating.LOWEST_HOLD}
 
 
 def test_few_near_misses_are_held(monkeypatch: pytest.MonkeyPatch):
@@ -84,14 +92,15 @@ def test_few_near_misses_are_held(monkeypatch: pytest.MonkeyPatch):
     ]
     same = [replace(e, text=e.text + ("了" if e.is_bad else "吗")) for e in same]
     given = [*same, *(e for e in examples() if e.category is None)]
-    monkeypatch.setattr(training, "FEWEST_NEAR_MISSES", 20)
+    monkeypatch.setattr(calibrating, "LOWEST_HOLD", 0)
+    monkeypatch.setattr(calibrating, "FEWEST_NEAR_MISSES", 20)
     (found,) = train(given, ENCODER.encode, ENCODER.id, false_holds=0.5).figures.categories
     assert found.mistaken is not None
-    assert found.mistaken <= training.NEAR_MISSES_HELD
-    monkeypatch.setattr(training, "FEWEST_NEAR_MISSES", 1000)
+    assert found.mistaken <= calibrating.NEAR_MISSES_HELD
+    monkeypatch.setattr(calibrating, "FEWEST_NEAR_MISSES", 1000)
     (found,) = train(given, ENCODER.encode, ENCODER.id, false_holds=0.5).figures.categories
     assert found.mistaken is not None
-    assert found.mistaken > training.NEAR_MISSES_HELD
+    assert found.mistaken > calibrating.NEAR_MISSES_HELD
 
 
 def test_what_is_said_elsewhere_is_learnt_and_not_asked():
@@ -146,8 +155,8 @@ def test_a_text_that_weighs_more_counts_more():
     heavy = [replace(e, weight=20.0 if "抽奖" in e.text else 1.0) for e in examples()]
     head = train(heavy, ENCODER.encode, ENCODER.id).head
     text = "抽奖怎么参加"
-    buckets = head.of_wording[training.terms_of([text]).indices, 1].sum()
-    assert buckets < trained().head.of_wording[training.terms_of([text]).indices, 1].sum()
+    buckets = head.of_wording[terms_of([text]).indices, 1].sum()
+    assert buckets < trained().head.of_wording[terms_of([text]).indices, 1].sum()
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ class Doubting:
     def check_words(self, text: str, direction: Direction) -> Verdict:
         return self.real.check_words(text, direction)
 
-    def check_meaning(self, text: str, vector: Vector, direction: Direction) -> Verdict:
+    async def check_meaning(self, text: str, vector: Vector, direction: Direction) -> Verdict:
         reason = Reason(Category.FRAUD, Outcome.HOLD, score=0.9)
         return Verdict(Outcome.HOLD, (reason,)) if direction is Direction.CUSTOMER else PASSED
 

@@ -3,7 +3,7 @@
     python training/moderation/train.py --data ../shared/data \
         --encoder DATA_DIR/models/use-multilingual-v3/model.onnx
 
-Ten minutes on one core. The same examples give the same head; then `measure.py` says how good it is.
+Six minutes on two cores. The same examples give the same head; then `measure.py` says how good it is.
 """
 
 from __future__ import annotations

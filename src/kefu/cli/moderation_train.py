@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -16,12 +16,15 @@ from kefu.cli.context import settings_of
 from kefu.cli.output import print_json, stages
 from kefu.errors import InvalidFile, InvalidInput, RowProblem
 from kefu.inference.encoder.onnx import OnnxEncoder
-from kefu.inference.models.resolve import resolve_encoder
+from kefu.inference.models.resolve import resolve_bert, resolve_encoder
+from kefu.inference.models.whole_folder import require_new
 from kefu.moderation.examples import Example, read_examples
-from kefu.moderation.head_file import HeadAbout, load_head
-from kefu.moderation.heads import HeadInUse, Heads
+from kefu.moderation.head_file import SUFFIX, HeadAbout
+from kefu.moderation.heads import BERT_SUFFIX, HeadInUse, Heads, load
 from kefu.moderation.semantic import SemanticHead
 from kefu.settings import Settings, usable_cpus
+
+_Write = Callable[[Path], None]
 
 
 def train(
@@ -34,6 +37,19 @@ def train(
         bool,
         typer.Option("--fresh", help="Start from nothing, instead of teaching the head in use."),
     ] = False,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="A Hugging Face BERT folder or catalogue name, with --finetune.",
+            show_default=False,
+        ),
+    ] = None,
+    finetune: Annotated[
+        bool, typer.Option("--finetune", help="Fine-tune that BERT (needs kefu[train]).")
+    ] = False,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Of a fine-tuning.", show_default=False)
+    ] = None,
     false_rate: Annotated[
         float | None,
         typer.Option(
@@ -47,39 +63,82 @@ def train(
         bool, typer.Option("--lenient", help="Leave bad rows out instead of stopping.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Write the head to this file only.", show_default=False)
+        Path | None,
+        typer.Option(help="Write the head to this file (a BERT: folder) only.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Learn what is bad from examples, in seconds. A running desk takes the head over at once."""
-    from kefu.moderation.training import FALSE_HOLDS, save  # noqa: PLC0415 - SciPy: other commands would wait
-    from kefu.moderation.training import train as fit  # noqa: PLC0415 - as above
-
     settings = settings_of(ctx)
-    examples = _read(files, lenient, as_json)
-    # Nothing else runs here: unlike a desk, training may have every core.
-    encoder = OnnxEncoder(resolve_encoder(settings).path, usable_cpus())
-    start = None if fresh else _in_use(settings, encoder.id)
-    with stages() as on_progress:
-        trained = fit(
-            examples,
-            encoder.encode,
-            encoder.id,
-            start=start,
-            false_holds=FALSE_HOLDS if false_rate is None else false_rate,
-            on_progress=on_progress,
-        )
-    version = None
-    if out is not None:
-        save(trained, out)
+    if finetune != (encoder is not None):
+        raise InvalidInput("--finetune and --encoder DIR belong together.")
+    if encoder is not None:
+        if fresh:
+            raise InvalidInput("--finetune always starts from nothing: leave --fresh out.")
+        if out is not None:
+            require_new(out)  # before the training, and not only after it
+        bert = resolve_bert(settings, encoder)
+        write = _bert_trainer(_read(files, lenient, as_json), bert, epochs, false_rate)
     else:
-        version = Heads(settings.moderation_dir).add(lambda path: save(trained, path))
-    about = _about(settings, out)
+        write = _trainer(settings, _read(files, lenient, as_json), fresh, false_rate)
+    version, path = None, out
+    if path is not None:
+        write(path)
+    else:
+        heads = Heads(settings.moderation_dir)
+        version = heads.add(write, BERT_SUFFIX if finetune else SUFFIX)
+        path = settings.moderation_dir / "heads" / f"{version}{BERT_SUFFIX if finetune else SUFFIX}"
+    about = load(path)[1]
     if as_json:
         print_json({"version": version, "file": str(out) if out else None, **asdict(about)})
         return
     _print(about)
     typer.echo(f"Wrote {out}." if out else f"{version} is in use.")
+
+
+def _trainer(
+    settings: Settings, examples: Sequence[Example], fresh: bool, false_rate: float | None
+) -> _Write:
+    from kefu.moderation.calibrating import FALSE_HOLDS  # noqa: PLC0415 - SciPy: other commands would wait
+    from kefu.moderation.training import save, train  # noqa: PLC0415 - as above
+
+    # Nothing else runs here: unlike a desk, training may have every core.
+    encoder = OnnxEncoder(resolve_encoder(settings).path, usable_cpus())
+    start = None if fresh else _in_use(settings, encoder.id)
+
+    def write(path: Path) -> None:
+        with stages() as on_progress:
+            trained = train(
+                examples,
+                encoder.encode,
+                encoder.id,
+                start=start,
+                false_holds=FALSE_HOLDS if false_rate is None else false_rate,
+                on_progress=on_progress,
+            )
+        save(trained, path)
+
+    return write
+
+
+def _bert_trainer(
+    examples: Sequence[Example], encoder: Path, epochs: int | None, false_rate: float | None
+) -> _Write:
+    from kefu.moderation.bert_training import train_bert  # noqa: PLC0415 - SciPy: other commands would wait
+    from kefu.moderation.calibrating import FALSE_HOLDS  # noqa: PLC0415 - as above
+
+    def write(path: Path) -> None:
+        with stages() as on_progress:
+            train_bert(
+                examples,
+                encoder,
+                path,
+                epochs=epochs,
+                false_holds=FALSE_HOLDS if false_rate is None else false_rate,
+                on_progress=lambda done, total: on_progress(done, total, "fine-tuning"),
+            )
+
+    return write
 
 
 def _read(files: Sequence[Path], lenient: bool, as_json: bool) -> list[Example]:
@@ -105,17 +164,17 @@ def _read(files: Sequence[Path], lenient: bool, as_json: bool) -> list[Example]:
 
 
 def _in_use(settings: Settings, encoder_id: str) -> SemanticHead:
-    """Raises `InvalidInput` where there is none that this encoder fits."""
+    """Raises `InvalidInput` where there is none that is taught further with this encoder."""
     in_use = HeadInUse(Heads(settings.moderation_dir), encoder_id)
     in_use.take_over()
     if in_use.head is None:
         raise InvalidInput(f"There is no head to teach further: {in_use.problem} Use --fresh.")
+    if not isinstance(in_use.head, SemanticHead):
+        raise InvalidInput(
+            "The head in use is a BERT, which is not taught further. Fine-tune it again with all "
+            "examples, or start a small head with --fresh."
+        )
     return in_use.head
-
-
-def _about(settings: Settings, out: Path | None) -> HeadAbout:
-    path = out if out is not None else Heads(settings.moderation_dir).newest_first()[0]
-    return load_head(path)[1]
 
 
 # --- what people read ----------------------------------------------------------------------------
@@ -125,7 +184,7 @@ def _print(about: HeadAbout) -> None:
     found = about.figures
     typer.echo(
         f"Learnt from {about.examples:,} examples in {about.seconds:.0f} s. Measured on the same "
-        "examples, each held out once:"
+        "examples, held out:"
     )
     right = ("bad", "found", "near misses", "mistaken", "AUROC")
     table = Table(

@@ -13,7 +13,7 @@ from kefu.moderation.categories import Category, Direction, Outcome
 from kefu.moderation.hit import Hit
 from kefu.moderation.layers import Filter
 from kefu.moderation.policy import PASSED, Policy, Thresholds, Verdict, joined
-from kefu.moderation.semantic import SemanticHead
+from kefu.moderation.semantic import Head
 from kefu.settings import ModerationSettings
 
 _NO_THRESHOLDS: Mapping[Category, Thresholds] = {}
@@ -39,11 +39,11 @@ class Checker:
     """Immutable and thread-safe. Without a `head` a text's meaning is not looked at."""
 
     filter: Filter
-    head: SemanticHead | None
+    head: Head | None
     policy: Policy
 
     @classmethod
-    def of(cls, found_by: Filter, head: SemanticHead | None, settings: ModerationSettings) -> Self:
+    def of(cls, found_by: Filter, head: Head | None, settings: ModerationSettings) -> Self:
         """The thresholds are those of the head, where the settings do not give any."""
         return cls(found_by, head, Policy(settings, head.thresholds if head else _NO_THRESHOLDS))
 
@@ -54,7 +54,10 @@ class Checker:
     def check_meaning(
         self, text: str, vector: NDArray[np.float32], direction: Direction
     ) -> Verdict:
-        """What becomes of a text for what it means; `vector` is that of the encoder."""
+        """What becomes of a text for what it means; `vector` is that of the encoder.
+
+        Takes 0.1 ms, and milliseconds with a head that reads the text itself.
+        """
         if self.head is None:
             return PASSED
         return self.policy.of_meaning(self.head.scores(text, vector), direction)

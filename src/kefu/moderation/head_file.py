@@ -44,10 +44,10 @@ _HALVED = ("landmarks", "of_wording")
 class HeadAbout:
     """What is known of a head. `trained_on` is the SHA-256 of its labelled texts.
 
-    `figures` are of its own examples, each held out once; `false_holds` is what it was allowed.
+    `figures` are of examples while they were held out; `false_holds` is what it was allowed.
     """
 
-    encoder_id: str
+    encoder_id: str | None
     categories: tuple[Category, ...]
     thresholds: dict[Category, Thresholds]
     trained_on: str
@@ -94,7 +94,7 @@ def load_head(path: Path | Traversable) -> tuple[SemanticHead, HeadAbout]:
         parts[name] = parts[name].astype(np.float32)
     _check_shapes(parts, len(about.categories), path)
     head = SemanticHead(
-        encoder_id=about.encoder_id,
+        encoder_id=about.encoder_id or "",
         categories=about.categories,
         thresholds=about.thresholds,
         **parts,

@@ -1,12 +1,14 @@
 """The semantic heads of a data folder: every training adds one, and the newest is in use.
 
-    moderation/heads/<version>.npz
+    moderation/heads/<version>.npz      on the sentence vector, or
+    moderation/heads/<version>.bert/    a BERT
 
 Without any, the head that comes with kefu is.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.resources.abc import Traversable
@@ -16,11 +18,12 @@ import structlog
 
 from kefu.errors import KefuError, ModelError
 from kefu.moderation.head_file import SUFFIX, HeadAbout, load_head, shipped_head
-from kefu.moderation.semantic import SemanticHead
+from kefu.moderation.semantic import Head
 
 log = structlog.get_logger("kefu.moderation")
 
 KEPT = 10
+BERT_SUFFIX = ".bert"
 SHIPPED = "kefu"
 
 
@@ -32,17 +35,20 @@ class Heads:
         """That of kefu last."""
         return [*self._own(), shipped_head()]
 
-    def add(self, write: Callable[[Path], None]) -> str:
+    def add(self, write: Callable[[Path], None], suffix: str = SUFFIX) -> str:
         """Have a head written, to be used from now on; its version. Old ones are pruned."""
         version = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"  # sorts by age
-        write(self._folder / f"{version}{SUFFIX}")
+        write(self._folder / f"{version}{suffix}")
         for old in self._own()[KEPT:]:
-            old.unlink(missing_ok=True)
+            _remove(old)
         return version
 
     def _own(self) -> list[Path]:
         """Drafts begin with a dot."""
-        found = (path for path in self._folder.glob(f"*{SUFFIX}") if path.name[0] != ".")
+        named = (
+            path for suffix in (SUFFIX, BERT_SUFFIX) for path in self._folder.glob(f"*{suffix}")
+        )
+        found = (path for path in named if path.name[0] != ".")
         return sorted(found, key=lambda path: path.name, reverse=True)
 
 
@@ -56,7 +62,7 @@ class HeadInUse:
         self._heads = heads
         self._encoder_id = encoder_id
         self._seen: tuple[Path | Traversable, int] | None = None
-        self.head: SemanticHead | None = None
+        self.head: Head | None = None
         self.about: HeadAbout | None = None
         self.version = ""
         self.problem = ""
@@ -74,7 +80,7 @@ class HeadInUse:
 
     def _use(self, path: Path | Traversable) -> bool:
         try:
-            head, about = load_head(path)
+            head, about = load(path)
             require_encoder(head, self._encoder_id)
         except KefuError as error:
             self.problem = self.problem or str(error)
@@ -82,18 +88,34 @@ class HeadInUse:
             return False
         is_own = isinstance(path, Path) and path.parent.name == "heads"
         self.head, self.about = head, about
-        self.version = path.name.removesuffix(SUFFIX) if is_own else SHIPPED
+        self.version = path.name.rpartition(".")[0] if is_own else SHIPPED
         log.info("moderation_head_in_use", version=self.version)
         return True
 
 
-def require_encoder(head: SemanticHead, encoder_id: str) -> None:
+def load(path: Path | Traversable) -> tuple[Head, HeadAbout]:
+    """A head of either kind. Raises `ModelMissing`, `ModelCorrupt` or `NotInstalled`."""
+    if isinstance(path, Path) and path.is_dir():
+        from kefu.moderation.bert_head import load_bert  # noqa: PLC0415 - ONNX Runtime: commands that list words would wait
+
+        return load_bert(path)
+    return load_head(path)
+
+
+def require_encoder(head: Head, encoder_id: str) -> None:
     """Vectors of another encoder mean nothing to a head. Raises `ModelError`."""
-    if head.encoder_id != encoder_id:
+    if head.encoder_id not in (None, encoder_id):
         raise ModelError(
             f"The semantic head was trained with the sentence encoder {head.encoder_id}, and this "
             f"is {encoder_id}. Train one with `kefu moderation train --fresh`."
         )
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _changed_at(path: Path | Traversable) -> int:

@@ -8,8 +8,9 @@ else was tried stands in training/moderation/README.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,29 @@ SHARPNESS = 1.0
 _SUREST = 0.9999
 
 
+class Head(Protocol):
+    """What says of a text how likely it is of each of its `categories`. Safe to call from several
+    threads. One without an `encoder_id` reads the text itself, which takes milliseconds.
+    """
+
+    @property
+    def encoder_id(self) -> str | None: ...
+    @property
+    def categories(self) -> tuple[Category, ...]: ...
+    @property
+    def thresholds(self) -> Mapping[Category, Thresholds]: ...
+
+    def scores(self, text: str, vector: Vector) -> dict[Category, float]:
+        """The probability of each category that `text` is of it, were every second text so.
+
+        `vector` is the text's, (dimensions,) of length 1, by the encoder `encoder_id`.
+        """
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class SemanticHead:
-    """A trained head for `categories`. Safe to call from several threads.
+    """The head on sentence vectors. Safe to call from several threads.
 
     `landmarks` (m, dimensions) and their weights `of_meaning` (m, categories), the weights
     `of_wording` (buckets, categories), and `bias` make a margin for each category; `slope` and
@@ -50,19 +71,21 @@ class SemanticHead:
     thresholds: Mapping[Category, Thresholds]
 
     def scores(self, text: str, vector: Vector) -> dict[Category, float]:
-        """The probability of each category that `text` is of it, were every second text so.
-
-        `vector` is the text's, (dimensions,) of length 1, by the encoder `encoder_id`.
-        """
         if vector.shape != self.landmarks.shape[1:]:
             raise ValueError(f"a vector of {self.landmarks.shape[1]} is needed, not {vector.shape}")
         probabilities = sigmoid(self.slope * self._margins(text, vector) + self.offset)
-        return dict(zip(self.categories, np.minimum(probabilities, _SUREST).tolist(), strict=True))
+        return by_category(self.categories, probabilities)
 
     def _margins(self, text: str, vector: Vector) -> NDArray[np.float64]:
         buckets, values = wording.row(text)
         meaning = nearness(vector, self.landmarks) @ self.of_meaning
         return np.asarray(meaning + values @ self.of_wording[buckets] + self.bias, np.float64)
+
+
+def by_category(
+    categories: Sequence[Category], probabilities: NDArray[np.float64]
+) -> dict[Category, float]:
+    return dict(zip(categories, np.minimum(probabilities, _SUREST).tolist(), strict=True))
 
 
 def nearness(vectors: Matrix, landmarks: Matrix) -> Matrix:

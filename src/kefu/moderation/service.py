@@ -47,6 +47,7 @@ class Moderation:
         self._metrics = metrics
         self._changing = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kefu-moderation")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="kefu-moderation-reader")
         self._seconds_of_words = metrics.moderation_seconds.labels("words")
         self._seconds_of_meaning = metrics.moderation_seconds.labels("meaning")
         self._checker = self._current()
@@ -62,14 +63,20 @@ class Moderation:
         self._seconds_of_words.observe(time.perf_counter() - began)
         return verdict
 
-    def check_meaning(
+    async def check_meaning(
         self, text: str, vector: NDArray[np.float32], direction: Direction
     ) -> Verdict:
         """What becomes of a text for what it means; `vector` is that of the desk's encoder."""
         if not self._settings.enabled:
             return PASSED
         began = time.perf_counter()
-        verdict = self._checker.check_meaning(text, vector, direction)
+        check, head = self._checker.check_meaning, self._checker.head
+        if head is not None and head.encoder_id is None:
+            # It reads the text itself: too long a work for the event loop.
+            loop = asyncio.get_running_loop()
+            verdict = await loop.run_in_executor(self._reader, check, text, vector, direction)
+        else:
+            verdict = check(text, vector, direction)
         self._seconds_of_meaning.observe(time.perf_counter() - began)
         return verdict
 
@@ -154,7 +161,8 @@ class Moderation:
         await self._change(lambda known: editing.phrase_removed(known, text), actor)
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._thread, self._reader):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     async def _change(self, plan: Callable[[Lexicon], Change], actor: str) -> Lexicon:
         """Save a change of what is listed, and look for it from then on; what was listed."""

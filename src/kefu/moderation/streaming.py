@@ -30,7 +30,15 @@ _REREAD_SHARE = 16
 
 # With the marks and quotes that belong to it; possessive, so that it does not matter whether the
 # last of them came in the same piece.
-_SENTENCE_END = re.compile(r"""(?:[。！？!?…\n]++["'”’」』）)]*+|\.(?=\s))(?=.)""", re.DOTALL)
+_BORDER = re.compile(
+    r"""(?:(?P<sentence>[。！？!?…\n]++["'”’」』）)]*+|\.(?=\s))|[，；：、]|[,;:](?=\s))(?=.)""",
+    re.DOTALL,
+)
+# A long sentence is sent by clauses of this many characters, each read with what stands before it:
+# few enough that the first comes soon, enough to mean something. What is longer than a sentence
+# can be (a list) begins anew, so that the work stays proportional to the text.
+_SHORTEST_CLAUSE = 16
+_LONGEST_SENTENCE = 160
 
 _MASK = "＊"
 _MAY_BE_SENT = (Outcome.ALLOW, Outcome.MASK)
@@ -43,7 +51,7 @@ class StreamGuard:
     the text before it nothing more. `verdict` after `finish` is that of the whole text, however it
     was cut. `check_words(text)` and `open_from(text)` belong to one filter: from where on something
     could become a hit when more text follows. With `check_sentence` a sentence is sent once that
-    has let it pass.
+    has let it pass, and a long one clause by clause.
     """
 
     def __init__(
@@ -58,7 +66,8 @@ class StreamGuard:
         self._all = ""
         self._read = 0  # so long was the text when it was last searched for words
         self._settled = 0  # up to here no word will come or go
-        self._judged = 0  # up to here it is sentences that were checked
+        self._sentence = 0  # where the sentence that is being written begins
+        self._judged = 0  # up to here the meaning was checked
         self._sent = 0
         self._hidden: set[int] = set()  # places to be masked
         self._of_meaning = PASSED
@@ -121,20 +130,26 @@ class StreamGuard:
         self.verdict = joined(self.verdict, Verdict(reasons=tuple(new)))
 
     async def _judge_sentences(self) -> None:
-        if self._check_sentence is None:
-            return
-        while not self.is_stopped and (
-            end := _SENTENCE_END.search(self._all, self._judged, self._settled + 1)
+        place = self._judged
+        while (
+            self._check_sentence is not None
+            and not self.is_stopped
+            and (border := _BORDER.search(self._all, place, self._settled + 1))
         ):
-            await self._judge(end.end())
+            place = border.end()
+            is_end = border["sentence"] is not None
+            if is_end or place - self._judged >= _SHORTEST_CLAUSE:
+                await self._judge(place)
+            if is_end or place - self._sentence >= _LONGEST_SENTENCE:
+                self._sentence = place
 
     async def _judge(self, end: int) -> None:
-        """Check the meaning of what stands between the last sentence and `end`."""
-        sentence = self._all[self._judged : end].strip()
+        """Check the meaning of the sentence as far as `end`."""
+        is_new = self._all[self._judged : end].strip()
         self._judged = end
-        if self._check_sentence is None or not sentence or self.is_stopped:
+        if self._check_sentence is None or not is_new or self.is_stopped:
             return
-        found = await self._check_sentence(sentence)
+        found = await self._check_sentence(self._all[self._sentence : end].strip())
         self._of_meaning = joined(self._of_meaning, found)
         self.verdict = joined(self.verdict, found)
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from kefu.errors import InvalidInput
 from kefu.learning.figures import Floats, Marks, sigmoid
+from kefu.moderation.calibrating import FALSE_HOLDS, FEWEST_BAD, check_rate, scale_of, thresholds_of
 from kefu.moderation.categories import Category
 from kefu.moderation.examples import LEARNT, Example, digest
-from kefu.moderation.fitting import Landmarks, Rows, Weights, fit, fit_scale, terms_of
+from kefu.moderation.fitting import Landmarks, Rows, Weights, fit, terms_of
 from kefu.moderation.head_file import HeadAbout, save_head
 from kefu.moderation.policy import Thresholds
 from kefu.moderation.semantic import Matrix, SemanticHead
@@ -30,27 +31,13 @@ Progress = Callable[[int, int, str], None]
 
 FOLDS = 5
 LANDMARKS = 1024
-FALSE_HOLDS = 0.005
-"""Of everyday messages, the share that may be held, for all categories together."""
-
-NEAR_MISSES_HELD = 0.03
-"""Of the near misses of a category, the share that may be held for it."""
-
-FEWEST_BAD = 20
 FEWEST_INNOCENT = 50
-# With fewer everyday messages a share of 0.5% is luck: all innocents count then, and a head that is
-# only taught further keeps its thresholds. With fewer near misses they have no say.
-FEWEST_EVERYDAY = 500
-FEWEST_NEAR_MISSES = 100
 
-# By meaning alone nothing is blocked: a person looks. The settings may say otherwise.
-_NEVER_BLOCKED = 1.0
 # A bad text of another category says little of this one: much of it is of both.
 _OF_ANOTHER = 0.05
 # What a category has few of counts more, up to so much.
 _MOST_BOOST = 5.0
 _INNOCENTS_FOR_A_BAD = 10
-_HAIR = 1e-4
 _TEXTS_PER_STEP = 256
 
 
@@ -95,20 +82,21 @@ def train(
     began = time.monotonic()
     # The same examples in another order are the same head.
     examples = sorted(examples, key=lambda example: (example.text, example.is_bad))
-    categories = _categories(examples) if start is None else _taught(examples, start, encoder_id)
-    _check_rate(false_holds)
+    categories = categories_of(examples) if start is None else _taught(examples, start, encoder_id)
+    check_rate(false_holds)
     vectors = _encoded([example.text for example in examples], encode, on_progress)
     landmarks = Landmarks.at(_chosen(examples, vectors) if start is None else start.landmarks)
     data = _prepare(examples, categories, landmarks, vectors)
-    before = _weights_of(start, landmarks) if start is not None else None
-    margins = _held_out(data, before, on_progress)
-    weights = fit(data.rows, data.targets, data.counts, before)
+    known = _weights_of(start, landmarks) if start is not None else None
+    margins = _held_out(data, known, on_progress)
+    weights = fit(data.rows, data.targets, data.counts, known)
     on_progress(FOLDS + 1, FOLDS + 1, "learning")
-    scale = _scale(data, margins) if start is None else (start.slope, start.offset)
+    scale = (start.slope, start.offset) if start else scale_of(examples, categories, margins)
     probabilities = sigmoid(scale[0] * margins + scale[1])
     here = [number for number, example in enumerate(examples) if not example.elsewhere]
     said, probabilities = [examples[number] for number in here], probabilities[here]
-    thresholds = _thresholds(said, categories, probabilities, false_holds, start)
+    before = start.thresholds if start else None
+    thresholds = thresholds_of(said, categories, probabilities, false_holds, before)
     head = _head(encoder_id, categories, landmarks, weights, scale, thresholds)
     return Trained(
         head,
@@ -120,7 +108,7 @@ def train(
     )
 
 
-def _categories(examples: Sequence[Example]) -> tuple[Category, ...]:
+def categories_of(examples: Sequence[Example]) -> tuple[Category, ...]:
     """Those with enough bad examples. Raises `InvalidInput`."""
     here = [example for example in examples if not example.elsewhere]
     bad = Counter(example.category for example in here if example.is_bad)
@@ -153,13 +141,6 @@ def _taught(
     if not examples:
         raise InvalidInput("There are no examples to learn from.")
     return start.categories
-
-
-def _check_rate(false_holds: float) -> None:
-    if not 0 <= false_holds < 1:
-        raise InvalidInput(
-            f"{false_holds} is no share of messages: give 0 to 1, as 0.005 for 0.5%."
-        )
 
 
 def _encoded(texts: Sequence[str], encode: Encode, on_progress: Progress) -> Matrix:
@@ -231,73 +212,6 @@ def _held_out(data: _Data, start: Weights | None, on_progress: Progress) -> Floa
             weights = fit(data.rows.of(rest), data.targets[rest], data.counts[rest], start)
             margins[inside] = weights.margins(data.rows.of(inside))
     return margins
-
-
-def _scale(data: _Data, margins: Floats) -> tuple[Floats, Floats]:
-    """Slope and offset of each category, on its bad texts and what is mistaken for them.
-
-    What is said at desks and what is said elsewhere have half a say each.
-    """
-    here = np.array([not example.elsewhere for example in data.examples])
-    found = []
-    for number, category in enumerate(data.categories):
-        disputed = _disputed(data.examples, category)
-        places = here[disputed]
-        shares = 1 / np.where(places, max(1, places.sum()), max(1, (~places).sum()))
-        is_bad = data.targets[disputed, number] > 0
-        found.append(fit_scale(margins[disputed, number], is_bad, shares))
-    slopes, offsets = zip(*found, strict=True)
-    return np.array(slopes), np.array(offsets)
-
-
-def _disputed(examples: Sequence[Example], category: Category) -> Marks:
-    """The bad texts of a category with its near misses; all innocents where it has few of them."""
-    own = np.array([example.category is category for example in examples])
-    is_bad = np.array([example.is_bad for example in examples])
-    enough = (own & ~is_bad).sum() >= FEWEST_BAD
-    return np.asarray(own if enough else own | ~is_bad, np.bool_)
-
-
-def _thresholds(
-    examples: Sequence[Example],
-    categories: Sequence[Category],
-    probabilities: Floats,
-    false_holds: float,
-    start: SemanticHead | None,
-) -> Mapping[Category, Thresholds]:
-    """From where on a text is held: as low as everyday messages and near misses allow."""
-    innocent = np.array([not example.is_bad for example in examples], np.bool_)
-    everyday = innocent & np.array([example.category is None for example in examples], np.bool_)
-    if everyday.sum() < FEWEST_EVERYDAY:
-        if start is not None:
-            return start.thresholds
-        everyday = innocent
-    holds = _lowest_holds(probabilities[everyday], false_holds)
-    found = {}
-    for number, category in enumerate(categories):
-        own = np.array([example.category is category for example in examples])
-        near = probabilities[innocent & own, number]
-        hold = max(float(holds[number]), _above_near_misses(near))
-        found[category] = Thresholds(min(hold, _NEVER_BLOCKED), _NEVER_BLOCKED)
-    return found
-
-
-def _above_near_misses(scores: Floats) -> float:
-    if len(scores) < FEWEST_NEAR_MISSES:
-        return 0.0
-    return float(np.quantile(scores, 1 - NEAR_MISSES_HELD, method="higher")) + _HAIR
-
-
-def _lowest_holds(scores: Floats, share: float) -> Floats:
-    """(categories,) thresholds that as many reach in each, and at most `share` in any."""
-    in_order = -np.sort(-scores, axis=0)
-    best = in_order[0]
-    for reaching in range(1, len(scores)):
-        if (scores > in_order[reaching]).any(axis=1).mean() > share:
-            break
-        best = in_order[reaching]
-    # A hair above: the message that sets it must not be held for a rounding.
-    return np.asarray(best + _HAIR, np.float64)
 
 
 def _weights_of(head: SemanticHead, landmarks: Landmarks) -> Weights:

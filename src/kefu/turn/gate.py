@@ -29,7 +29,7 @@ class Moderation(Protocol):
     @property
     def checker(self) -> Checker: ...
     def check_words(self, text: str, direction: Direction) -> Verdict: ...
-    def check_meaning(self, text: str, vector: Vector, direction: Direction) -> Verdict: ...
+    async def check_meaning(self, text: str, vector: Vector, direction: Direction) -> Verdict: ...
     def count(self, verdict: Verdict, direction: Direction) -> None: ...
 
 
@@ -55,11 +55,11 @@ class Gate:
             return PASSED
         return self.moderation.check_words(message.text, Direction.CUSTOMER)
 
-    def look_at_meaning(self, message: Message, vector: Vector, words: Verdict) -> Verdict:
+    async def look_at_meaning(self, message: Message, vector: Vector, words: Verdict) -> Verdict:
         """`words` together with what the message means."""
         if message.is_approved:
             return PASSED
-        meaning = self.moderation.check_meaning(message.text, vector, Direction.CUSTOMER)
+        meaning = await self.moderation.check_meaning(message.text, vector, Direction.CUSTOMER)
         return joined(words, meaning)
 
     def stop_at_once(self, message: Message, verdict: Verdict, language: Language) -> Draft | None:
@@ -95,7 +95,7 @@ class Gate:
 
     async def _look_at_sentence(self, sentence: str) -> Verdict:
         vector = await self.encoder.encode(sentence)
-        return self.moderation.check_meaning(sentence, vector, Direction.REPLY)
+        return await self.moderation.check_meaning(sentence, vector, Direction.REPLY)
 
     def masked(self, text: str) -> str:
         """A reply without the rude words in it."""

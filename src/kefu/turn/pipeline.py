@@ -127,7 +127,7 @@ class Pipeline:
         with asked.clock("encode"):
             vector = await self.encoder.encode(asked.text)
         with asked.clock("meaning"):
-            verdict = self.gate.look_at_meaning(asked.message, vector, asked.words)
+            verdict = await self.gate.look_at_meaning(asked.message, vector, asked.words)
         with asked.clock("intent"):
             prediction = await self.intents.predict(asked.text, vector)
         intent = Intent(prediction.label, prediction.score) if prediction else None
