@@ -233,7 +233,7 @@ async def _open_services(
         masks_transcripts=settings.moderation.mask_transcripts,
     )
     stack.push_async_callback(desk.close, settings.server.shutdown_seconds)
-    updates = Updates(reviews, contexts, settings.conversation, settings.server.heartbeat_seconds)
+    updates = Updates(reviews, settings.conversation, settings.server.heartbeat_seconds)
     verdicts = Verdicts(
         pipeline,
         contexts,

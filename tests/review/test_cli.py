@@ -14,8 +14,8 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from kefu.cli import review as module
-from kefu.cli.review import actor, app
+from kefu.cli.context import actor
+from kefu.cli.review import app
 from kefu.errors import InvalidInput, NotFound
 from kefu.review.queue import ReviewQueue
 from kefu.review.review import AlreadyDecided, Review
@@ -149,5 +149,5 @@ def test_an_account_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody() -> str:
         raise KeyError("uid 12345")
 
-    monkeypatch.setattr(module.getpass, "getuser", nobody)
+    monkeypatch.setattr("getpass.getuser", nobody)
     assert actor() == "cli:unknown"

@@ -147,4 +147,4 @@ async def test_a_conversation_with_a_held_message_is_not_swept(
     assert await reviews.deliver(decided, turn)
     assert await transcript.sweep(later) == 1
     assert await reviews.find(pending.id) is None
-    assert await reviews.deliveries("ann", 0, 10) == []
+    assert await reviews.deliveries("ann", 0, 0, 10) == []

@@ -25,7 +25,6 @@ from kefu.stores.sqlite_audit import SqliteAudit
 from kefu.stores.sqlite_reviews import SqliteReviews
 from kefu.stores.sqlite_transcript import SqliteTranscript
 from kefu.telemetry import Metrics
-from kefu.turn.context import Contexts
 from kefu.turn.doorbell import Doorbell
 from kefu.turn.updates import Updates
 from tests.review.held import DRAFT, HOLDING, held_reply, held_turn
@@ -57,8 +56,7 @@ async def deliver(database: Database, doorbell: Doorbell | None = None) -> None:
 
 def updates_of(database: Database, idle_seconds: float = 3600) -> Updates:
     conversation = ConversationSettings(idle_seconds=idle_seconds)
-    contexts = Contexts(SqliteTranscript(database), conversation)
-    return Updates(SqliteReviews(database), contexts, conversation, 15)
+    return Updates(SqliteReviews(database), conversation, 15)
 
 
 async def seqs(updates: Updates, after: int, uid: str = "ann") -> list[int]:
@@ -121,8 +119,8 @@ async def test_another_customers_verdict_wakes_and_tells_nobody_else(database: D
     assert await seqs(updates, 0, "bob") == [1]
 
 
-async def test_a_client_that_knows_nothing_gets_the_talk_that_goes_on(database: Database):
-    long_ago = now_ms() - 10_000_000
+async def test_a_client_that_knows_nothing_gets_those_of_the_last_day(database: Database):
+    long_ago = now_ms() - 25 * 3600 * 1000
     for turn_id, talk, at_ms in (
         ("old", "talk-before", long_ago),
         ("new", "talk-ann", now_ms()),
@@ -142,6 +140,8 @@ async def test_a_client_that_knows_nothing_gets_the_talk_that_goes_on(database: 
     assert await seqs(updates, 0) == [2]
     assert await seqs(updates, 1) == [2]
     assert await seqs(updates, 2) == []
+    # Of a talk that goes on for days none is forgotten.
+    assert await seqs(updates_of(database, idle_seconds=7 * 86400), 0) == [1, 2]
 
 
 async def test_a_verdict_after_the_talk_is_over_is_still_told(database: Database):

@@ -85,7 +85,7 @@ class Office:
         await until(lambda: not verdicts._running)
 
     async def told(self, uid: str = "ann") -> list[tuple[str, str]]:
-        found = await self.reviews.deliveries(uid, 0, 100)
+        found = await self.reviews.deliveries(uid, 0, 0, 100)
         return [(one.turn.source, one.turn.reply) for one in found]
 
     async def actions(self, review: Review) -> list[str]:

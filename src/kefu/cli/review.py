@@ -4,7 +4,6 @@ within a second; one that does not run, when it starts."""
 from __future__ import annotations
 
 import asyncio
-import getpass
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from kefu.cli.context import settings_of
+from kefu.cli.context import actor, settings_of
 from kefu.cli.conversations import print_turn
 from kefu.cli.output import local_time, print_json
 from kefu.conversations.transcript import Turn
@@ -191,14 +190,6 @@ def _decide(ctx: typer.Context, review_id: str, decision: Decision, as_json_: bo
             f"{decided.status.capitalize()}. The customer is told within a second, or when the "
             "desk starts."
         )
-
-
-def actor() -> str:
-    """Who sits here, as the audit names them."""
-    try:
-        return f"cli:{getpass.getuser()}"[:128]
-    except (OSError, KeyError, ImportError):  # an account without a name, as in some containers
-        return "cli:unknown"
 
 
 async def _echo(lines: AsyncIterator[str]) -> None:

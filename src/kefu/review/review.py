@@ -116,10 +116,5 @@ class ReviewStore(Protocol):
 class DeliveryStore(Protocol):
     """Replies that came later than their turn."""
 
-    async def deliveries(self, uid: str, after: int, limit: int) -> list[Delivery]:
-        """Those of a customer that follow `after`, in their order."""
-
-    async def recent_deliveries(
-        self, uid: str, conversation_id: str, since_ms: int, limit: int
-    ) -> list[Delivery]:
-        """Those of this conversation, and any that came since then, in their order."""
+    async def deliveries(self, uid: str, after: int, since_ms: int, limit: int) -> list[Delivery]:
+        """Those of a customer that follow `after` and came since then, in their order."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from kefu.conversations.transcript import Turn
 from kefu.moderation.categories import Category, Direction, Outcome
@@ -155,25 +155,18 @@ class SqliteReviews:
         rows = await self._database.read_async(lambda c: c.execute(query).all())
         return [_example(row) for row in rows]
 
-    async def deliveries(self, uid: str, after: int, limit: int) -> list[Delivery]:
-        return await self._deliveries(limit, deliveries.c.uid == uid, deliveries.c.seq > after)
-
-    async def recent_deliveries(
-        self, uid: str, conversation_id: str, since_ms: int, limit: int
-    ) -> list[Delivery]:
-        recent = or_(
-            turns.c.conversation_id == conversation_id, deliveries.c.created_at_ms >= since_ms
-        )
-        return await self._deliveries(limit, deliveries.c.uid == uid, recent)
-
-    async def _deliveries(self, limit: int, *where: ColumnElement[bool]) -> list[Delivery]:
+    async def deliveries(self, uid: str, after: int, since_ms: int, limit: int) -> list[Delivery]:
         query = (
             TURNS.add_columns(
                 deliveries.c.seq.label("delivery_seq"),
                 deliveries.c.created_at_ms.label("delivered_at_ms"),
             )
             .join(deliveries, deliveries.c.turn_id == turns.c.turn_id)
-            .where(*where)
+            .where(
+                deliveries.c.uid == uid,
+                deliveries.c.seq > after,
+                deliveries.c.created_at_ms >= since_ms,
+            )
             .order_by(deliveries.c.seq)
             .limit(limit)
         )

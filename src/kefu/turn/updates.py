@@ -16,13 +16,13 @@ from kefu.http.sse import ClientGone, event, event_stream, unless_gone
 from kefu.review.review import Delivery, DeliveryStore
 from kefu.settings import ConversationSettings
 from kefu.stamps import now_ms
-from kefu.turn.context import Contexts
 from kefu.turn.doorbell import Doorbell, rung_within
 from kefu.turn.endpoints import CLIENT_CLOSED_REQUEST, ChoiceBody, CitationBody, Uid
 
 router = APIRouter(tags=["chat"])
 
 MOST_AT_ONCE = 100
+_DAY_MS = 24 * 3600 * 1000
 LONGEST_WAIT_SECONDS = 30
 # A seq is a row id of the database.
 MAX_SEQ = 2**63 - 1
@@ -32,27 +32,20 @@ class Updates:
     """Later replies of a desk, for customers who ask for them."""
 
     def __init__(
-        self,
-        store: DeliveryStore,
-        contexts: Contexts,
-        settings: ConversationSettings,
-        heartbeat_seconds: float,
+        self, store: DeliveryStore, settings: ConversationSettings, heartbeat_seconds: float
     ) -> None:
         self._store = store
-        self._contexts = contexts
-        self._idle_ms = round(settings.idle_seconds * 1000)
+        self._recent_ms = max(_DAY_MS, round(settings.idle_seconds * 1000))
         self.heartbeat_seconds = heartbeat_seconds
         self.doorbell = Doorbell()
 
     async def after(self, uid: str, seq: int) -> list[Delivery]:
-        """Those that follow `seq`; from 0 those of the talk that goes on, and any that came while
-        it would still have gone on."""
-        if seq:
-            return await self._store.deliveries(uid, seq, MOST_AT_ONCE)
-        talk = await self._contexts.get(uid)
-        return await self._store.recent_deliveries(
-            uid, talk.id, now_ms() - self._idle_ms, MOST_AT_ONCE
-        )
+        """Those that follow `seq`; from 0 those of the last day, or of a talk that is kept longer.
+
+        A page that slept over the verdict, and maybe over the end of the talk, is told of it.
+        """
+        since_ms = 0 if seq else now_ms() - self._recent_ms
+        return await self._store.deliveries(uid, seq, since_ms, MOST_AT_ONCE)
 
     async def wait(self, uid: str, seq: int, seconds: float) -> list[Delivery]:
         """The same, but where there are none wait for one so long."""
