@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
+import structlog
 from sqlalchemy import select
 
 from kefu import cli
@@ -52,10 +54,23 @@ Run = Callable[..., Ran]
 
 
 @pytest.fixture
+def logs_as_before() -> Iterator[None]:
+    """Commands set up logs, which are of the whole process."""
+    root, config = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**config)
+
+
+@pytest.fixture
 def run(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    logs_as_before: None,
 ) -> Run:
-    monkeypatch.setattr(cli, "configure_logging", lambda _: None)
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments: str | Path, stdin: str = "") -> Ran:
