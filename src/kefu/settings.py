@@ -80,9 +80,12 @@ class GeneratorSettings(Section):
     )
     upstream_model: str = Field("", description="Model name sent to an OpenAI-compatible server.")
     api_key: str = Field("", repr=False, description="Key for an OpenAI-compatible server.")
-    prompt: Literal["auto", "completion", "chat"] = Field(
-        "auto", description="Few-shot text for base models, chat messages for instruct models."
+    prompt: Literal["auto", "completion", "chat", "trained"] = Field(
+        "auto",
+        description="Few-shot text for base models, chat messages for instruct models, or the "
+        "layout that training/generator teaches.",
     )
+    adapter: str = Field("", description="Path of a GGUF LoRA adapter that llama.cpp applies.")
     n_parallel: int = Field(0, ge=0, le=64, description="Answers written at once; 0 detects.")
     chat_context_tokens: int = Field(3072, ge=1024, description="Context of one chat, in tokens.")
     threads: int = Field(0, ge=0, description="CPU threads of llama.cpp; 0 detects.")
@@ -97,7 +100,7 @@ class GeneratorSettings(Section):
     @property
     def id(self) -> str:
         """Names what writes: answers of another one are not given again."""
-        return f"{self.model} {self.upstream_model} {self.prompt} {self.temperature}"
+        return f"{self.model} {self.upstream_model} {self.adapter} {self.prompt} {self.temperature}"
 
     @property
     def detected_threads(self) -> int:

@@ -18,6 +18,7 @@ from kefu.cli import (
     chat,
     conversations,
     doctor,
+    generate,
     intent,
     kb,
     keys,
@@ -45,6 +46,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(kb.app, name="kb")
 app.add_typer(intent.app, name="intent")
 app.add_typer(answers.app, name="answers")
+app.add_typer(generate.app, name="generate")
 app.add_typer(moderation.app, name="moderation")
 app.add_typer(review.app, name="review")
 app.add_typer(models.app, name="models")

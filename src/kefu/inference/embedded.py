@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Literal
 
 from kefu.inference.encoder.onnx import OnnxEncoder
 from kefu.inference.encoder.protocol import SentenceEncoder
@@ -16,6 +15,7 @@ from kefu.inference.generator.openai_client import OpenAICompatible
 from kefu.inference.generator.protocol import Generator, Prompt
 from kefu.inference.models.resolve import (
     LocalGguf,
+    PromptStyle,
     RemoteServer,
     resolve_encoder,
     resolve_generator,
@@ -33,7 +33,7 @@ class Models:
 
     encoder: SentenceEncoder
     generator: Generator
-    prompt_style: Literal["completion", "chat"]
+    prompt_style: PromptStyle
     warm: Callable[[Sequence[Prompt]], Awaitable[None]] | None = None
 
 
@@ -54,6 +54,14 @@ async def open_models(settings: Settings, metrics: Metrics, stack: AsyncExitStac
     )
     warm = generator.warm if isinstance(generator, EmbeddedGenerator) else None
     return Models(encoder, admitted, found.prompt, warm)
+
+
+async def open_generator(
+    settings: Settings, metrics: Metrics, stack: AsyncExitStack
+) -> tuple[Generator, PromptStyle]:
+    """The generator alone, and what it reads. Raises `ModelError` or `GeneratorUnavailable`."""
+    found = resolve_generator(settings)
+    return await _open_generator(found, settings.generator, metrics, stack), found.prompt
 
 
 async def _open_generator(

@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from kefu import __version__
 from kefu.errors import SettingsError
 from kefu.inference.generator.protocol import Prompt
+from kefu.inference.models.resolve import PromptStyle
 from kefu.knowledge.index import Match
 from kefu.knowledge.match import known_of
 from kefu.language import Language
@@ -126,7 +126,7 @@ WORDINGS: dict[Language, Wording] = {
 MAX_QUESTION_TOKENS = 500
 MAX_PASSAGES_TOKENS = 700
 # A base model uses the last passage and at most notices the one before it; a third only costs time.
-COMPLETION_PASSAGES = 2
+MOST_PASSAGES: dict[PromptStyle, int] = {"completion": 2, "trained": 4, "chat": 8}
 # The share of a question's words that may be new to the passage a base model answers from.
 MAX_NEW_SHARE = 0.25
 # Labels, line ends, the messages' frames of a chat template, and what estimates may be short of.
@@ -136,12 +136,15 @@ ROUND_FRAME_TOKENS = 16
 
 @dataclass(frozen=True)
 class PromptWriter:
-    """Writes prompts as few-shot text for base models or as chat messages for instruct models."""
+    """Writes prompts as few-shot text for base models, as chat messages for instruct models, or in
+    the layout that training/generator teaches a small one."""
 
-    style: Literal["completion", "chat"]
+    style: PromptStyle
 
     def openings(self) -> tuple[Prompt, ...]:
         """What all prompts of a language begin with, for a generator to read ahead of them."""
+        if self.style == "trained":
+            return ()
         if self.style == "chat":
             return tuple(_chat(words, "", (), ()) for words in WORDINGS.values())
         return tuple(Prompt(text=_opening(words), stop=("\n",)) for words in WORDINGS.values())
@@ -156,20 +159,28 @@ class PromptWriter:
     def digest(self) -> str:
         """Changes with everything that shapes a prompt besides its question and passages."""
         openings = [(prompt.text, prompt.messages) for prompt in self.openings()]
-        budgets = (MAX_QUESTION_TOKENS, MAX_PASSAGES_TOKENS, COMPLETION_PASSAGES)
+        budgets = (MAX_QUESTION_TOKENS, MAX_PASSAGES_TOKENS, MOST_PASSAGES)
         written = repr((__version__, self.style, openings, budgets))
         return hashlib.sha256(written.encode()).hexdigest()[:16]
 
     def choose(self, matches: Sequence[Match]) -> tuple[Match, ...]:
         """The matches that `write` shows to the model, best first."""
-        return tuple(matches[:COMPLETION_PASSAGES] if self.style == "completion" else matches)
+        return tuple(matches[: MOST_PASSAGES[self.style]])
 
     def write(
         self, question: str, rounds: Sequence[Round], passages: Sequence[Match], language: Language
     ) -> Prompt:
         words = WORDINGS[language]
         question = cut_to_tokens(_one_line(question), MAX_QUESTION_TOKENS)
-        texts = self._passage_texts(self.choose(passages))
+        chosen = self.choose(passages)
+        texts = self._passage_texts(chosen)
+        if self.style == "trained":
+            talk = [(earlier.question, earlier.reply) for earlier in rounds]
+            shown = [
+                TrainedPassage(match.entry.question, text)
+                for match, text in zip(chosen, texts, strict=True)
+            ]
+            return Prompt(text=trained_prompt(language, question, talk, shown), stop=("\n",))
         if self.style == "chat":
             return _chat(words, question, rounds, texts)
         return _completion(words, question, rounds, texts)
@@ -212,7 +223,7 @@ class PromptWriter:
         return [cut_to_tokens(_one_line(text), each) for text in texts]
 
 
-def require_room(settings: Settings, style: Literal["completion", "chat"]) -> None:
+def require_room(settings: Settings, style: PromptStyle) -> None:
     """Raise `SettingsError` where the longest prompt and its answer do not fit into one chat."""
     needed = longest_prompt_tokens(settings, style) + MIN_ANSWER_TOKENS
     if needed > settings.generator.chat_context_tokens:
@@ -227,9 +238,10 @@ def require_room(settings: Settings, style: Literal["completion", "chat"]) -> No
 MIN_ANSWER_TOKENS = 256
 
 
-def longest_prompt_tokens(settings: Settings, style: Literal["completion", "chat"]) -> int:
+def longest_prompt_tokens(settings: Settings, style: PromptStyle) -> int:
     """An upper estimate of any prompt that `PromptWriter` writes with these settings."""
-    opening = max(prompt_tokens(prompt) for prompt in PromptWriter(style).openings())
+    openings = PromptWriter(style).openings()
+    opening = max(map(prompt_tokens, openings), default=0)
     talk = settings.conversation
     rounds = talk.context_tokens + ROUND_FRAME_TOKENS * talk.context_rounds
     return opening + MAX_QUESTION_TOKENS + MAX_PASSAGES_TOKENS + rounds + FRAME_TOKENS
@@ -277,6 +289,54 @@ def _chat(
     asked.append(_labelled(words.customer, question))
     messages.append({"role": "user", "content": "\n".join(asked)})
     return Prompt(messages=tuple(messages))
+
+
+@dataclass(frozen=True)
+class TrainedPassage:
+    """`title`: its question or headings, where it has any."""
+
+    title: str
+    text: str
+
+
+def trained_prompt(
+    language: Language,
+    question: str,
+    rounds: Sequence[tuple[str, str]],
+    passages: Sequence[TrainedPassage],
+) -> str:
+    """What a model reads that was taught to answer from passages (training/generator).
+
+    `passages` best first. Nothing in it is an instruction: the layout alone says what is wanted.
+    """
+    return trained_context(language, rounds, passages) + trained_question(language, question)
+
+
+def trained_context(
+    language: Language, rounds: Sequence[tuple[str, str]], passages: Sequence[TrainedPassage]
+) -> str:
+    words = WORDINGS[language]
+    lines = []
+    for asked, replied in rounds:
+        lines.append(_labelled(words.customer, _one_line(asked)))
+        lines.append(_labelled(words.agent, _one_line(replied)))
+    for passage in reversed(passages):
+        title, text = _one_line(passage.title), _one_line(passage.text)
+        lines.append(_labelled(words.passage, f"[{title}] {text}" if title else text))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def trained_question(language: Language, question: str) -> str:
+    words = WORDINGS[language]
+    return f"{_labelled(words.customer, _one_line(question))}\n{words.agent}"
+
+
+def trained_answer(language: Language, answer: str | None) -> str:
+    """What such a model writes then, and its end. None: the passages do not tell."""
+    words = WORDINGS[language]
+    end = "。" if language == "zh" else "."
+    text = _one_line(answer) if answer else f"{words.refusal}{end}"
+    return ("" if language == "zh" else " ") + text + "\n"
 
 
 def _labelled(label: str, text: str) -> str:

@@ -53,6 +53,7 @@ class ChildConfig:
     threads: int
     gpu_layers: int
     niceness: int
+    adapter_path: str = ""
 
     def line(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"
@@ -132,6 +133,10 @@ def _serve(config: ChildConfig) -> Any:
     # Models with a sliding window (Gemma) otherwise drop the beginning that chats share and
     # read the whole prompt at every turn: 650 ms instead of 70 ms for 263 tokens.
     params.swa_full = True
+    if config.adapter_path:
+        adapter = xllamacpp.CommonAdapterLoraInfo()
+        adapter.path, adapter.scale = config.adapter_path, 1.0
+        params.lora_adapters = [adapter]
     params.warmup = True
     params.endpoint_metrics = True
     params.ui = False

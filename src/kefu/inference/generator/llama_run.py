@@ -153,6 +153,7 @@ def _config(model_path: Path, settings: GeneratorSettings, api_key: str) -> Chil
         threads=settings.detected_threads,
         gpu_layers=settings.gpu_layers,
         niceness=settings.niceness,
+        adapter_path=settings.adapter,
     )
 
 

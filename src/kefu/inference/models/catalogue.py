@@ -21,7 +21,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from kefu.errors import ModelMissing, SettingsError
 from kefu.inference.models.sources import Source, SourceSyntaxError, parse_source
 
-Prompt = Literal["auto", "completion", "chat"]
+Prompt = Literal["auto", "completion", "chat", "trained"]
 Task = Literal["encoder", "generator", "bert", "pairs"]
 _Strict = ConfigDict(extra="forbid")
 

@@ -13,7 +13,7 @@ from kefu.inference.models.gguf_file import GgufFile, open_gguf
 from kefu.inference.models.installed import InstalledModel, get_installed
 from kefu.settings import Settings
 
-PromptStyle = Literal["completion", "chat"]
+PromptStyle = Literal["completion", "chat", "trained"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ def resolve_generator(settings: Settings) -> LocalGguf | RemoteServer:
         prompt = model.prompt if prompt == "auto" else prompt
     else:
         path = _existing_gguf(chosen)
+    if (adapter := settings.generator.adapter) and not Path(adapter).is_file():
+        raise ModelMissing(f"generator.adapter: there is no file {adapter}.")
     with open_gguf(path) as gguf:
         _check_all_parts(gguf)
         return LocalGguf(path, _prompt_style(gguf) if prompt == "auto" else prompt)

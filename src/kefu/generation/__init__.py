@@ -1,0 +1,1 @@
+"""How well a generator answers from passages: `kefu generate evaluate`."""

@@ -1,0 +1,166 @@
+"""From the businesses in `data/` to training examples: passages, earlier rounds, question, answer.
+
+Deterministic: one seed, one list. Every example is written by hand; chance draws the values of its
+slots, the passages that stand beside it, and their order.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+DATA = Path(__file__).parent / "data"
+
+Language = Literal["zh", "en"]
+Kind = Literal["answer", "pair", "follow_up", "near_miss", "elsewhere", "ask_back"]
+
+_SLOT = re.compile(r"\{(?:(\w+)\.)?(\w+)\}")
+_TERM = re.compile(r"[a-z']{3,}|[\u4e00-\u9fff]{2}")
+# How many passages stand beside the right one, and at which place (0: the best) it is then found.
+_BESIDE = (0, 1, 1, 2, 2, 2)
+_PLACES = (0, 0, 0, 1, 1, 2)
+# So many entries are missing at a time.
+_MISSING = 3
+
+
+@dataclass(frozen=True)
+class Passage:
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`answer` None: the passages do not tell."""
+
+    kind: Kind
+    question: str
+    answer: str | None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a model reads once, and questions that are asked about it, each for itself.
+
+    `passages` best first, as a search gives them; `rounds` are the turns before.
+    """
+
+    language: Language
+    passages: tuple[Passage, ...]
+    rounds: tuple[tuple[str, str], ...]
+    asked: tuple[Asked, ...]
+
+
+def contexts(seed: int, folder: Path = DATA) -> list[Context]:
+    """One pass over the data, in random order; another seed draws other values and neighbours."""
+    chance = random.Random(seed)
+    found = [
+        context
+        for path in sorted(folder.glob("*.jsonl"))
+        for line in path.read_text("utf-8").splitlines()
+        for context in _of_business(json.loads(line), chance)
+    ]
+    chance.shuffle(found)
+    return found
+
+
+def _of_business(business: Mapping[str, Any], chance: random.Random) -> Iterator[Context]:
+    language = business["language"]
+    drawn = {entry["id"]: _drawn(entry, chance) for entry in business["entries"]}
+    shelf = _Shelf(drawn, chance)
+    for entry in drawn.values():
+        asked = [Asked("answer", ask["q"], ask["a"]) for ask in entry["asks"]]
+        asked += [Asked("near_miss", question, None) for question in entry["near_misses"]]
+        yield Context(language, shelf.around([entry["id"]]), (), tuple(asked))
+        for follow in entry.get("follow_ups", ()):
+            round_ = (follow["first"]["q"], follow["first"]["a"])
+            after = Asked("follow_up", follow["q"], follow["a"])
+            yield Context(language, shelf.around([entry["id"]]), (round_,), (after,))
+    yield from _elsewhere(language, drawn, shelf, chance)
+    for pair in business.get("pairs", ()):
+        values = {key: drawn[key]["values"] for key in pair["entries"]}
+        question, answer = (_filled(pair[key], {}, values) for key in ("q", "a"))
+        asked = [Asked("pair", question, answer)]
+        yield Context(language, shelf.around(pair["entries"]), (), tuple(asked))
+    for short in business.get("ask_backs", ()):
+        asked = [Asked("ask_back", short["q"], short["a"])]
+        yield Context(language, shelf.passages(short["entries"]), (), tuple(asked))
+
+
+def _elsewhere(
+    language: Language, drawn: Mapping[str, Any], shelf: _Shelf, chance: random.Random
+) -> Iterator[Context]:
+    """What an entry answers is not told where that entry is missing."""
+    keys = chance.sample(sorted(drawn), len(drawn))
+    for begin in range(0, len(keys), _MISSING):
+        missing = keys[begin : begin + _MISSING]
+        asks = [chance.choice(drawn[key]["asks"]) for key in missing]
+        asked = tuple(Asked("elsewhere", ask["q"], None) for ask in asks)
+        yield Context(language, shelf.others(missing, chance.randint(1, 3)), (), asked)
+
+
+def _drawn(entry: Mapping[str, Any], chance: random.Random) -> dict[str, Any]:
+    """The entry with a value for each slot, in all of its texts."""
+    values = {name: chance.choice(options) for name, options in entry.get("slots", {}).items()}
+    return {**_filled_all(entry, values), "values": values}
+
+
+def _filled_all(value: Any, values: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return _filled(value, values, {})
+    if isinstance(value, list):
+        return [_filled_all(item, values) for item in value]
+    if isinstance(value, Mapping):
+        return {k: v if k == "slots" else _filled_all(v, values) for k, v in value.items()}
+    return value
+
+
+def _filled(text: str, own: Mapping[str, str], others: Mapping[str, Mapping[str, str]]) -> str:
+    def value(found: re.Match[str]) -> str:
+        entry, name = found.groups()
+        known = others.get(entry, {}) if entry else own
+        return known.get(name, found.group())
+
+    return _SLOT.sub(value, text)
+
+
+class _Shelf:
+    """The entries of a business, as a search would bring them: the like ones first."""
+
+    def __init__(self, entries: Mapping[str, Mapping[str, Any]], chance: random.Random) -> None:
+        self._entries = entries
+        self._chance = chance
+        self._terms = {
+            key: frozenset(_TERM.findall(f"{e['title']} {e['text']}".lower()))
+            for key, e in entries.items()
+        }
+
+    def passages(self, keys: Iterable[str]) -> tuple[Passage, ...]:
+        return tuple(Passage(self._entries[k]["title"], self._entries[k]["text"]) for k in keys)
+
+    def around(self, right: Sequence[str]) -> tuple[Passage, ...]:
+        """The right ones among others that are like them."""
+        keys = list(self._like(right, self._chance.choice(_BESIDE)))
+        for key in self._chance.sample(right, len(right)):
+            keys.insert(min(len(keys), self._chance.choice(_PLACES)), key)
+        return self.passages(keys)
+
+    def others(self, missing: Sequence[str], count: int) -> tuple[Passage, ...]:
+        return self.passages(self._like(missing, count))
+
+    def _like(self, keys: Sequence[str], count: int) -> list[str]:
+        """Half of them the most alike, the rest by chance."""
+        own = frozenset().union(*(self._terms[key] for key in keys))
+        rest = [key for key in self._entries if key not in keys]
+        rest.sort(key=lambda key: -len(self._terms[key] & own) / (1 + len(self._terms[key])))
+        near, far = rest[:4], rest[4:]
+        found = []
+        for _ in range(count):
+            pool = near if (self._chance.random() < 0.6 and near) or not far else far
+            found.append(pool.pop(self._chance.randrange(len(pool))))
+        return found
