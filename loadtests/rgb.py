@@ -82,7 +82,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(asdict(replace(found, answers=())), indent=2))
         return
-    for name, figures in (("as written", found.written), ("what customers read", found.guarded)):
+    for name, figures in (("as written", found.written), ("after the guard", found.guarded)):
         print(f"{name}: 2 right and 2 wrong: answered {figures.answered:.1%}, refused "
               f"{figures.refused_wrongly:.1%}; wrong only: refused {figures.refused:.1%}")  # fmt: skip
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -25,8 +26,6 @@ from kefu.settings import Settings
 from kefu.telemetry import Metrics
 from kefu.turn.prompt import PromptWriter
 
-app = typer.Typer(no_args_is_help=True, help="The model that writes answers.")
-
 # What a column says, and the figure in it.
 _COLUMNS = {
     "answered": "answered",
@@ -36,11 +35,14 @@ _COLUMNS = {
     "wrong": "wrong",
     "invented": "invented",
 }
-_MEANING = """\
-answered: of the tasks with an answer, answered rightly; missed: refused all the same; shown: the guard
-let nothing through, and the passage that is shown instead has the answer. refused: of the tasks without
-an answer. wrong, invented: of the replies that say something; invented is a number, price, date or
-address that stands nowhere."""
+_MEANING = (
+    "answered: of the tasks with an answer, answered rightly; missed: refused all the same; shown: "
+    "the guard let nothing through, and the passage that is shown instead has the answer. refused: "
+    "of the tasks without an answer. wrong, invented: of the replies that say something; invented "
+    "is a number, price, date or address that stands nowhere."
+)
+
+app = typer.Typer(no_args_is_help=True, help="The model that writes answers.")
 
 
 @app.callback()
@@ -153,11 +155,14 @@ def _print(report: Report) -> None:
     console.print(Text(f"{report.model}, prompt style {report.style}"))
     table = Table(
         Column("", no_wrap=True),
-        Column("tasks", justify="right"),
+        Column("tasks", justify="right", no_wrap=True),
         *(Column(name, justify="right", no_wrap=True) for name in _COLUMNS),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     table.add_row("as written", *_row(report.written))
-    table.add_row("what customers read", *_row(report.guarded))
+    table.add_row("after the guard", *_row(report.guarded))
     for kind, figures in report.by_kind.items():
         table.add_row(f"  {kind}", *_row(figures))
     console.print(table)
@@ -169,7 +174,7 @@ def _print(report: Report) -> None:
 
 def _row(figures: Figures) -> list[str]:
     shares = [getattr(figures, name) for name in _COLUMNS.values()]
-    return [f"{figures.tasks:,}", *("-" if s is None else f"{100 * s:.1f}%" for s in shares)]
+    return [f"{figures.tasks:,}", *("-" if s is None else f"{100 * s:.0f}%" for s in shares)]
 
 
 def _print_error(answer: Answer) -> None:
