@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import json
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from kefu import cli
 from kefu.answers.answer import CachedAnswer
 from kefu.cli import answers_pairs
 from kefu.knowledge.entry import Entry, IndexedEntry
@@ -24,6 +19,7 @@ from kefu.settings import Settings
 from kefu.stores.sqlite import open_database
 from kefu.stores.sqlite_answers import SqliteAnswers
 from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from tests.command_line import Run, commands
 from tests.fakes import HashingEncoder
 
 FEE = Entry("fee", "运费是多少", "运费8元。", language="zh")
@@ -40,50 +36,10 @@ GENERATED = CachedAnswer(
 )
 
 
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended. What it says to people goes to `err`, results to `out`."""
-
-    code: int
-    out: str
-    err: str
-
-    def ok(self) -> str:
-        assert self.code == 0, self.err
-        return self.out
-
-    def json(self, code: int = 0) -> Any:
-        assert self.code == code, self.err
-        return json.loads(self.out)
-
-    def failed(self, code: int, *words: str) -> None:
-        assert self.code == code, self.out + self.err
-        said = " ".join(self.err.split())
-        assert "kefu: " in said
-        assert all(word in said for word in words), said
-
-
-Run = Callable[..., Ran]
-
-
 @pytest.fixture
-def run(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    monkeypatch.setattr(cli, "configure_logging", lambda _: None)
-    monkeypatch.setenv("COLUMNS", "300")
-
-    def run(*arguments: str | Path, stdin: str = "") -> Ran:
-        command = ["kefu", "--data-dir", str(settings.data_dir), "answers", *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", command)
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), said.out, said.err)
-
-    return run
+def run(settings: Settings) -> Iterator[Run]:
+    with commands(settings.data_dir, "answers") as run:
+        yield run
 
 
 @pytest.fixture(autouse=True)

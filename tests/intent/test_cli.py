@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import io
-import json
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kefu import cli
 from kefu.cli import intent, intent_train
 from kefu.conversations.transcript import Turn
 from kefu.inference.encoder.onnx import OnnxEncoder
@@ -31,6 +27,7 @@ from kefu.settings import Settings, usable_cpus
 from kefu.stores.sqlite import open_database
 from kefu.stores.sqlite_intents import SqliteActions
 from kefu.stores.sqlite_transcript import SqliteTranscript
+from tests.command_line import Run, commands
 from tests.fakes import HashingEncoder
 from tests.intent.small_models import STRANGE, TEXTS, damage, save_model
 
@@ -39,34 +36,6 @@ pytestmark = pytest.mark.models
 TO_PARK = (
     "你们有停车场吗", "停车场收费吗", "停车免费吗", "附近哪里可以停车", "停车位多不多", "开车去好停车吗",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended. What it says to people goes to `err`, results to `out`."""
-
-    code: int
-    out: str
-    err: str
-
-    def ok(self) -> str:
-        assert self.code == 0, self.err
-        return self.out
-
-    def json(self, code: int = 0) -> Any:
-        assert self.code == code, self.err
-        return json.loads(self.out)
-
-    def failed(self, code: int, *words: str) -> None:
-        assert self.code == code, self.out + self.err
-        assert self.out == ""
-        said = " ".join(self.err.split())
-        assert "kefu: " in said
-        for word in words:
-            assert word in said
-
-
-Run = Callable[..., Ran]
 
 
 @cache
@@ -83,23 +52,11 @@ def data_dir(settings: Settings, models_dir: Path) -> Path:
 
 
 @pytest.fixture
-def run(data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.setattr(cli, "configure_logging", lambda _: None)
+def run(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     for module in (intent, intent_train):
         monkeypatch.setattr(module, "OnnxEncoder", lambda path, _: open_once(path.resolve()))
-    monkeypatch.setenv("COLUMNS", "300")
-
-    def run(*arguments: str | Path, stdin: bytes = b"") -> Ran:
-        command = ["kefu", "--data-dir", str(data_dir), "intent", *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", command)
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), "utf-8"))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), said.out, said.err)
-
-    return run
+    with commands(data_dir, "intent") as run:
+        yield run
 
 
 @pytest.fixture

@@ -2,88 +2,28 @@
 
 from __future__ import annotations
 
-import io
-import json
-import logging
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import openpyxl
 import pytest
-import structlog
 from sqlalchemy import select
 
-from kefu import cli
 from kefu.bench import moderation as bench
 from kefu.settings import Settings
 from kefu.stores.schema import audit
 from kefu.stores.sqlite import open_database
 from tests.bert.small_models import installed, make_bert
+from tests.command_line import Run, commands
 
 WORD = "雪山飞狐"
 TEXT = "请问雪山飞狐是什么"
 
 
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended. What it says to people goes to `err`, results to `out`."""
-
-    code: int
-    out: str
-    err: str
-
-    def ok(self) -> str:
-        assert self.code == 0, self.err
-        return self.out
-
-    def json(self, code: int = 0) -> Any:
-        assert self.code == code, self.err
-        return json.loads(self.out)
-
-    def failed(self, code: int, *words: str) -> None:
-        assert self.code == code, self.out + self.err
-        said = " ".join(self.err.split())
-        assert "kefu: " in said
-        assert all(word in said for word in words), said
-
-
-Run = Callable[..., Ran]
-
-
 @pytest.fixture
-def logs_as_before() -> Iterator[None]:
-    """Commands set up logs, which are of the whole process."""
-    root, config = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.configure(**config)
-
-
-@pytest.fixture
-def run(
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    logs_as_before: None,
-) -> Run:
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: str | Path, stdin: str = "") -> Ran:
-        command = ["kefu", "--data-dir", str(settings.data_dir), *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", command)
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), said.out, said.err)
-
-    return run
+def run(settings: Settings) -> Iterator[Run]:
+    with commands(settings.data_dir) as run:
+        yield run
 
 
 @pytest.fixture

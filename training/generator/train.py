@@ -28,7 +28,7 @@ from kefu.turn.prompt import TrainedPassage, trained_answer, trained_context, tr
 OUTPUT = Path(__file__).parents[2] / "src" / "kefu" / "inference" / "models" / "adapters"
 # A context has the token that begins a text, what follows has not.
 PLAIN = {"add_special_tokens": False}
-WORK = Path(__file__).parent / "work"
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def main() -> None:
     ]
     trained = list(parameters(adapters))
     optimizer = torch.optim.AdamW(trained, lr=plan.learning_rate, weight_decay=0.0)
-    state = _State(options.work / "state.pt", plan, optimizer, trained)
+    state = _State(options.checkpoints / "state.pt", plan, optimizer, trained)
     begun = state.load()
     model.train()
     seconds, done_tokens = time.monotonic(), 0
@@ -255,7 +255,9 @@ def _options() -> tuple[argparse.Namespace, Plan]:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True, help="folder of the pruned GGUF")
     parser.add_argument("--output", type=Path, default=OUTPUT / "gemma-3-270m-kefu.gguf")
-    parser.add_argument("--work", type=Path, default=WORK, help="where to keep what is half done")
+    parser.add_argument(
+        "--checkpoints", type=Path, default=CHECKPOINTS, help="where to keep what is half done"
+    )
     parser.add_argument("--save-every", type=int, default=50, help="steps between two saves")
     for name, value in asdict(Plan()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 from kefu.cli.context import settings_of
+from kefu.cli.finetuning import BertName, Epochs, Finetune, check_finetuning
 from kefu.cli.output import print_json, stages
-from kefu.errors import InvalidFile, InvalidInput
+from kefu.errors import InvalidFile
 from kefu.inference.encoder.onnx import OnnxEncoder
 from kefu.inference.models.resolve import resolve_bert, resolve_encoder
 from kefu.inference.models.whole_folder import require_new
@@ -49,19 +50,9 @@ _CONFUSIONS_SHOWN = 5
 def train(
     ctx: typer.Context,
     files: Files,
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            help="A Hugging Face BERT folder or catalogue name, with --finetune.",
-            show_default=False,
-        ),
-    ] = None,
-    finetune: Annotated[
-        bool, typer.Option("--finetune", help="Fine-tune that BERT (needs kefu[train]).")
-    ] = False,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Of a fine-tuning.", show_default=False)
-    ] = None,
+    encoder: BertName = None,
+    finetune: Finetune = False,
+    epochs: Epochs = None,
     false_rejections: Rate = None,
     lenient: Lenient = False,
     out: Out = None,
@@ -70,8 +61,7 @@ def train(
 ) -> None:
     """Learn intents from examples, in seconds. A running desk takes the model over at once."""
     settings = settings_of(ctx)
-    if finetune != (encoder is not None):
-        raise InvalidInput("--finetune and --encoder DIR belong together.")
+    check_finetuning(finetune, encoder)
     examples, notes = _read(files, lenient, as_json)
     if encoder is not None:
         write = _bert_trainer(examples, resolve_bert(settings, encoder), epochs, false_rejections)

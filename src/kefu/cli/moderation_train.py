@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from kefu.cli.context import settings_of
+from kefu.cli.finetuning import BertName, Epochs, Finetune, check_finetuning
 from kefu.cli.output import print_json, stages
 from kefu.errors import InvalidFile, InvalidInput, RowProblem
 from kefu.inference.encoder.onnx import OnnxEncoder
@@ -37,19 +38,9 @@ def train(
         bool,
         typer.Option("--fresh", help="Start from nothing, instead of teaching the head in use."),
     ] = False,
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            help="A Hugging Face BERT folder or catalogue name, with --finetune.",
-            show_default=False,
-        ),
-    ] = None,
-    finetune: Annotated[
-        bool, typer.Option("--finetune", help="Fine-tune that BERT (needs kefu[train]).")
-    ] = False,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Of a fine-tuning.", show_default=False)
-    ] = None,
+    encoder: BertName = None,
+    finetune: Finetune = False,
+    epochs: Epochs = None,
     false_rate: Annotated[
         float | None,
         typer.Option(
@@ -70,8 +61,7 @@ def train(
 ) -> None:
     """Learn what is bad from examples, in seconds. A running desk takes the head over at once."""
     settings = settings_of(ctx)
-    if finetune != (encoder is not None):
-        raise InvalidInput("--finetune and --encoder DIR belong together.")
+    check_finetuning(finetune, encoder)
     if encoder is not None:
         if fresh:
             raise InvalidInput("--finetune always starts from nothing: leave --fresh out.")
@@ -81,14 +71,12 @@ def train(
         write = _bert_trainer(_read(files, lenient, as_json), bert, epochs, false_rate)
     else:
         write = _trainer(settings, _read(files, lenient, as_json), fresh, false_rate)
-    version, path = None, out
-    if path is not None:
-        write(path)
+    heads, version = Heads(settings.moderation_dir), None
+    if out is not None:
+        write(out)
     else:
-        heads = Heads(settings.moderation_dir)
         version = heads.add(write, BERT_SUFFIX if finetune else SUFFIX)
-        path = settings.moderation_dir / "heads" / f"{version}{BERT_SUFFIX if finetune else SUFFIX}"
-    about = load(path)[1]
+    about = load(out or heads.newest_first()[0])[1]
     if as_json:
         print_json({"version": version, "file": str(out) if out else None, **asdict(about)})
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from kefu.knowledge.documents.blocks import Sheet
 from kefu.knowledge.documents.child import read_in_child
 from kefu.moderation import editing
 from kefu.moderation.categories import Category
+from kefu.moderation.editing import Change
 from kefu.moderation.lexicon import Lexicon, category_of, folded, severity_of
 from kefu.moderation.listing import phrase_as_json, select_phrases, select_words, word_as_json
 from kefu.moderation.word_lists import (
@@ -110,11 +112,7 @@ def remove_words(
     word: Annotated[list[str], typer.Argument(help="As in `kefu moderation words list`.")],
 ) -> None:
     """Look for words no longer, your own or those that come with kefu."""
-    with opened_words(settings_of(ctx)) as opened:
-        changes = [editing.word_removed(opened.lexicon, text) for text in dict.fromkeys(word)]
-        for change in changes:
-            opened.store.save(change, actor())
-    typer.echo(f"{len(changes)} removed.")
+    typer.echo(f"{_change_all(ctx, word, editing.word_removed)} removed.")
 
 
 @words.command("import")
@@ -187,11 +185,8 @@ def add_phrases(
     force: Forced = False,
 ) -> None:
     """Let phrases pass. A running desk does within a second."""
-    with opened_words(settings_of(ctx)) as opened:
-        changes = [editing.phrase_allowed(opened.lexicon, p, force=force) for p in phrase]
-        for change in changes:
-            opened.store.save(change, actor())
-    typer.echo(f"{len(changes)} allowed.")
+    count = _change_all(ctx, phrase, partial(editing.phrase_allowed, force=force))
+    typer.echo(f"{count} allowed.")
 
 
 @allow.command("remove")
@@ -200,11 +195,18 @@ def remove_phrases(
     phrase: Annotated[list[str], typer.Argument(help="As in `kefu moderation allow list`.")],
 ) -> None:
     """Allow phrases of your own no longer."""
+    typer.echo(f"{_change_all(ctx, phrase, editing.phrase_removed)} removed.")
+
+
+def _change_all(
+    ctx: typer.Context, texts: Sequence[str], plan: Callable[[Lexicon, str], Change]
+) -> int:
+    """Change each text, or none where one cannot be; how many there are."""
     with opened_words(settings_of(ctx)) as opened:
-        changes = [editing.phrase_removed(opened.lexicon, p) for p in dict.fromkeys(phrase)]
+        changes = [plan(opened.lexicon, text) for text in dict.fromkeys(texts)]
         for change in changes:
             opened.store.save(change, actor())
-    typer.echo(f"{len(changes)} removed.")
+    return len(changes)
 
 
 # --- files ---------------------------------------------------------------------------------------
