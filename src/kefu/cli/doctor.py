@@ -17,8 +17,10 @@ from rich.text import Text
 
 from kefu import __version__
 from kefu.cli.context import settings_of
+from kefu.cli.doctor_plan import plan_of, plan_table
 from kefu.cli.output import print_json
 from kefu.errors import KefuError
+from kefu.inference.generator.devices import find_devices
 from kefu.inference.models.resolve import RemoteServer, resolve_encoder, resolve_generator
 from kefu.intent.loading import load
 from kefu.intent.versions import Versions
@@ -56,13 +58,17 @@ def doctor(
         "database": _database,
         "encoder": lambda s: ("ok", str(resolve_encoder(s).path)),
         "generator": _generator,
+        "llama.cpp": _devices,
         "intents": _intents,
     }
     findings = [_look(what, check, settings) for what, check in checks.items()]
+    plan = plan_of(settings)
     if as_json:
-        print_json([asdict(finding) for finding in findings])
+        fits = [Finding(f"model {row.model}", "ok", row.sentence) for row in plan]
+        print_json([asdict(finding) for finding in [*findings, *fits]])
     else:
         _print(findings)
+        Console().print(plan_table(plan, settings))
     if any(finding.state == "error" for finding in findings):
         sys.exit(1)
 
@@ -113,6 +119,22 @@ def _generator(settings: Settings) -> tuple[State, str]:
     found = resolve_generator(settings)
     where = found.url if isinstance(found, RemoteServer) else found.path
     return "ok", f"{where} ({found.prompt} prompts)"
+
+
+def _devices(_: Settings) -> tuple[State, str]:
+    gpus = [device for device in find_devices() if device.is_gpu]
+    if gpus:
+        return "ok", "; ".join(
+            f"{gpu.description} ({gpu.name}), {gpu.free_bytes / GIB:.1f} of "
+            f"{gpu.total_bytes / GIB:.1f} GiB free"
+            for gpu in gpus
+        )
+    if shutil.which("nvidia-smi") or shutil.which("rocm-smi"):
+        return "warning", (
+            "there is a graphics card, but this build of llama.cpp computes on the CPU alone; "
+            "docs/which-model.md says which build uses the card"
+        )
+    return "ok", "computes on the CPU; no graphics card"
 
 
 def _intents(settings: Settings) -> tuple[State, str]:

