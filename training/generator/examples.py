@@ -17,7 +17,7 @@ from typing import Any, Literal
 DATA = Path(__file__).parent / "data"
 
 Language = Literal["zh", "en"]
-Kind = Literal["answer", "pair", "follow_up", "near_miss", "elsewhere", "ask_back"]
+Kind = Literal["answer", "pair", "double", "follow_up", "near_miss", "elsewhere", "ask_back"]
 
 _SLOT = re.compile(r"\{(?:(\w+)\.)?(\w+)\}")
 _TERM = re.compile(r"[a-z']{3,}|[\u4e00-\u9fff]{2}")
@@ -26,6 +26,19 @@ _BESIDE = (0, 1, 1, 2, 2, 2)
 _PLACES = (0, 0, 0, 1, 1, 2)
 # So many entries are missing at a time.
 _MISSING = 3
+# The share of contexts that another round about them stands before.
+_TALKED = 0.15
+
+# A yes or no that opens an answer, before the sentence that says it.
+_LEAD = {
+    "zh": re.compile(
+        r"(?:是的|不是|没有|(?:不)?(?:可以|能|行|会|用|需要|收|要|算|支持|够|包|是)|有|可|对|没事)"
+        r"[，,]\s*(?=.{4})"
+    ),
+    "en": re.compile(r"(?:yes|no|sure),\s+(?=\S+ \S+ \S)", re.IGNORECASE),
+}
+# How people put two questions into one message.
+_JOINTS = {"zh": ("？", "，", "，还有", "，另外", " "), "en": ("? ", "? ", ", and ", " and ", "? also ")}
 
 
 @dataclass(frozen=True)
@@ -71,20 +84,26 @@ def contexts(seed: int, folder: Path = DATA) -> list[Context]:
 
 def _of_business(business: Mapping[str, Any], chance: random.Random) -> Iterator[Context]:
     language = business["language"]
-    drawn = {entry["id"]: _drawn(entry, chance) for entry in business["entries"]}
+    drawn = {entry["id"]: _drawn(entry, language, chance) for entry in business["entries"]}
     shelf = _Shelf(drawn, chance)
     for entry in drawn.values():
         asked = [Asked("answer", ask["q"], ask["a"]) for ask in entry["asks"]]
         asked += [Asked("near_miss", question, None) for question in entry["near_misses"]]
-        yield Context(language, shelf.around([entry["id"]]), (), tuple(asked))
+        rounds: tuple[tuple[str, str], ...] = ()
+        if len(asked) > 2 and chance.random() < _TALKED:
+            earlier = entry["asks"][0]
+            rounds, asked = ((earlier["q"], earlier["a"]),), asked[1:]
+        yield Context(language, shelf.around([entry["id"]]), rounds, tuple(asked))
         for follow in entry.get("follow_ups", ()):
             round_ = (follow["first"]["q"], follow["first"]["a"])
             after = Asked("follow_up", follow["q"], follow["a"])
             yield Context(language, shelf.around([entry["id"]]), (round_,), (after,))
     yield from _elsewhere(language, drawn, shelf, chance)
+    yield from _doubles(language, drawn, shelf, chance)
     for pair in business.get("pairs", ()):
         values = {key: drawn[key]["values"] for key in pair["entries"]}
         question, answer = (_filled(pair[key], {}, values) for key in ("q", "a"))
+        answer = _alone(language, answer)
         asked = [Asked("pair", question, answer)]
         yield Context(language, shelf.around(pair["entries"]), (), tuple(asked))
     for short in business.get("ask_backs", ()):
@@ -104,10 +123,48 @@ def _elsewhere(
         yield Context(language, shelf.others(missing, chance.randint(1, 3)), (), asked)
 
 
-def _drawn(entry: Mapping[str, Any], chance: random.Random) -> dict[str, Any]:
+def _doubles(
+    language: Language, drawn: Mapping[str, Any], shelf: _Shelf, chance: random.Random
+) -> Iterator[Context]:
+    """Two questions in one message, which two entries answer."""
+    keys = chance.sample(sorted(drawn), len(drawn))
+    for pair in zip(keys[::2], keys[1::2], strict=False):
+        asks = [chance.sample(drawn[key]["asks"], min(2, len(drawn[key]["asks"]))) for key in pair]
+        asked = tuple(
+            Asked("double", *_joined(language, first, second, chance))
+            for first, second in zip(*asks, strict=False)
+        )
+        yield Context(language, shelf.around(pair), (), asked)
+
+
+def _joined(
+    language: Language, first: Mapping[str, str], second: Mapping[str, str], chance: random.Random
+) -> tuple[str, str]:
+    question = first["q"].rstrip("？?。. ") + chance.choice(_JOINTS[language]) + second["q"]
+    if language == "zh":
+        return question, f"{first['a'].rstrip('。')}；{second['a']}"
+    return question, f"{first['a']} {second['a']}"
+
+
+def _drawn(entry: Mapping[str, Any], language: Language, chance: random.Random) -> dict[str, Any]:
     """The entry with a value for each slot, in all of its texts."""
     values = {name: chance.choice(options) for name, options in entry.get("slots", {}).items()}
-    return {**_filled_all(entry, values), "values": values}
+    filled = _filled_all(entry, values)
+    for ask in filled["asks"]:
+        ask["a"] = _alone(language, ask["a"])
+    for follow in filled.get("follow_ups", ()):
+        follow["a"] = _alone(language, follow["a"])
+    return {**filled, "values": values}
+
+
+def _alone(language: Language, answer: str) -> str:
+    """Without the yes or no before it.
+
+    The sentence of the passage says it anyway. A model this small settles on yes or no before it has
+    found that sentence, and is wrong as often as right.
+    """
+    rest = _LEAD[language].sub("", answer, count=1) if _LEAD[language].match(answer) else answer
+    return rest[:1].upper() + rest[1:]
 
 
 def _filled_all(value: Any, values: Mapping[str, str]) -> Any:
