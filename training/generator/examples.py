@@ -38,7 +38,10 @@ _LEAD = {
     "en": re.compile(r"(?:yes|no|sure),\s+(?=\S+ \S+ \S)", re.IGNORECASE),
 }
 # How people put two questions into one message.
-_JOINTS = {"zh": ("？", "，", "，还有", "，另外", " "), "en": ("? ", "? ", ", and ", " and ", "? also ")}
+_JOINTS = {
+    "zh": ("？", "，", "，还有", "，另外", " "),
+    "en": ("? ", "? ", ", and ", " and ", "? also "),
+}
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,13 @@ def _of_business(business: Mapping[str, Any], chance: random.Random) -> Iterator
             after = Asked("follow_up", follow["q"], follow["a"])
             yield Context(language, shelf.around([entry["id"]]), (round_,), (after,))
     yield from _elsewhere(language, drawn, shelf, chance)
-    yield from _doubles(language, drawn, shelf, chance)
     for pair in business.get("pairs", ()):
         values = {key: drawn[key]["values"] for key in pair["entries"]}
         question, answer = (_filled(pair[key], {}, values) for key in ("q", "a"))
         answer = _alone(language, answer)
+        both = [chance.choice(drawn[key]["asks"]) for key in pair["entries"][:2]]
         asked = [Asked("pair", question, answer)]
+        asked.append(Asked("double", *_joined(language, *both, chance)))
         yield Context(language, shelf.around(pair["entries"]), (), tuple(asked))
     for short in business.get("ask_backs", ()):
         asked = [Asked("ask_back", short["q"], short["a"])]
@@ -118,28 +122,15 @@ def _elsewhere(
     keys = chance.sample(sorted(drawn), len(drawn))
     for begin in range(0, len(keys), _MISSING):
         missing = keys[begin : begin + _MISSING]
-        asks = [chance.choice(drawn[key]["asks"]) for key in missing]
+        asks = [ask for key in missing for ask in chance.sample(drawn[key]["asks"], 2)]
         asked = tuple(Asked("elsewhere", ask["q"], None) for ask in asks)
         yield Context(language, shelf.others(missing, chance.randint(1, 3)), (), asked)
-
-
-def _doubles(
-    language: Language, drawn: Mapping[str, Any], shelf: _Shelf, chance: random.Random
-) -> Iterator[Context]:
-    """Two questions in one message, which two entries answer."""
-    keys = chance.sample(sorted(drawn), len(drawn))
-    for pair in zip(keys[::2], keys[1::2], strict=False):
-        asks = [chance.sample(drawn[key]["asks"], min(2, len(drawn[key]["asks"]))) for key in pair]
-        asked = tuple(
-            Asked("double", *_joined(language, first, second, chance))
-            for first, second in zip(*asks, strict=False)
-        )
-        yield Context(language, shelf.around(pair), (), asked)
 
 
 def _joined(
     language: Language, first: Mapping[str, str], second: Mapping[str, str], chance: random.Random
 ) -> tuple[str, str]:
+    """Two questions in one message, and both answers."""
     question = first["q"].rstrip("？?。. ") + chance.choice(_JOINTS[language]) + second["q"]
     if language == "zh":
         return question, f"{first['a'].rstrip('。')}；{second['a']}"

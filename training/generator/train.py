@@ -37,8 +37,8 @@ class Plan:
 
     epochs: int = 2
     batch_tokens: int = 4096
-    rank: int = 16
-    alpha: float = 32.0
+    rank: int = 24
+    alpha: float = 48.0
     learning_rate: float = 1e-3
     warm_up: float = 0.05
     seed: int = 0
