@@ -38,6 +38,7 @@ from kefu.language import detect
 from kefu.moderation.service import open_moderation
 from kefu.paraphrase.judge import Judge
 from kefu.paraphrase.loading import DEFAULT
+from kefu.reading.loading import open_reader
 from kefu.review.queue import ReviewQueue
 from kefu.settings import LogSettings, ModerationSettings, load_settings
 from kefu.stores.sqlite import open_database
@@ -271,7 +272,14 @@ async def open_bench(data_dir: Path, unguarded: bool) -> AsyncGenerator[Bench]:
             knowledge=knowledge,
             answers=answers,
             writer=Writer(
-                models.generator, gate, prompts, answers, flights, settings.replies, metrics
+                models.generator,
+                gate,
+                prompts,
+                answers,
+                flights,
+                settings.replies,
+                metrics,
+                open_reader(settings),
             ),
             contexts=contexts,
             default_language=settings.language,

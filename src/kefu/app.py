@@ -38,6 +38,7 @@ from kefu.knowledge.service import Knowledge, open_knowledge
 from kefu.moderation import endpoints as moderation_endpoints
 from kefu.moderation.service import Moderation, open_moderation
 from kefu.paraphrase.loading import DEFAULT, open_judge
+from kefu.reading.loading import open_reader
 from kefu.review import endpoints as review_endpoints
 from kefu.review.queue import ReviewQueue
 from kefu.settings import Settings
@@ -215,7 +216,16 @@ async def _open_services(
         intents=intents,
         knowledge=knowledge,
         answers=answers,
-        writer=Writer(models.generator, gate, prompts, answers, flights, settings.replies, metrics),
+        writer=Writer(
+            models.generator,
+            gate,
+            prompts,
+            answers,
+            flights,
+            settings.replies,
+            metrics,
+            open_reader(settings),
+        ),
         contexts=contexts,
         default_language=settings.language,
         model_id=settings.generator.id,

@@ -244,6 +244,13 @@ class RepliesSettings(Section):
     quote_score: float = Field(
         0.35, ge=0, le=1, description="Relevance from which an entry is worth quoting."
     )
+    reader: bool = Field(
+        True, description="Answer with the sentences of a passage that tell, before one is written."
+    )
+    # Chosen on the tuning half of `kefu generate evaluate`: docs/generation.md.
+    tells_score: float = Field(
+        0.5, ge=0, le=1, description="Probability from which a sentence counts as an answer."
+    )
 
 
 Action = Literal["pass", "mask", "hold", "block", "care"]

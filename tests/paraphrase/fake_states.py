@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kefu.inference.models.pairs.layout import LAYERS
+from kefu.inference.models.e5.layout import LAYERS
 from kefu.paraphrase.token_states import TextStates
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from scipy.special import erf
 
-from kefu.inference.models.pairs.e5_file import Sizes
-from kefu.inference.models.pairs.layout import LARGEST_CODE, LAYERS, WEIGHTS, Tensor, layout
+from kefu.inference.models.e5.e5_file import Sizes
+from kefu.inference.models.e5.layout import LARGEST_CODE, LAYERS, WEIGHTS, Tensor, layout
 
 SIZES = Sizes(
     width=384, layers=12, heads=12, inner=1536, tokens=250037, positions=512, types=2, epsilon=1e-12
@@ -23,11 +23,11 @@ PIECES = 100_390
 """Rows that the graph expects."""
 
 
-def write_random_weights(folder: Path) -> None:
+def write_random_weights(folder: Path, tensors: Sequence[Tensor] | None = None) -> None:
     """Of the right shapes and sizes, so that states are neither all alike nor infinite."""
     chance = np.random.default_rng(11)
     with (folder / WEIGHTS).open("wb") as file:
-        for tensor in layout(SIZES, PIECES):
+        for tensor in tensors or layout(SIZES, PIECES):
             file.write(bytes(tensor.begin - file.tell()))
             if tensor.kind != "f4":
                 lowest, highest = (-64, 65) if tensor.kind == "i1" else (0, 256)
@@ -52,17 +52,30 @@ def _scale_of(tensor: Tensor) -> float:
 class NumpyNetwork:
     """One text at a time, slowly."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tensors: Sequence[Tensor] | None = None) -> None:
         data = np.memmap(folder / WEIGHTS, np.uint8, "r")
         self._tensors = {
             tensor.name: data[tensor.begin : tensor.begin + tensor.size]
             .view(tensor.kind)
             .reshape(tensor.shape)
-            for tensor in layout(SIZES, PIECES)
+            for tensor in tensors or layout(SIZES, PIECES)
         }
 
     def states(self, ids: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """(layers, tokens, width) and (width,), all of length 1; tokens around the text too."""
+        after = self._after(ids)
+        return (
+            np.stack([_direction(after[number]) for number in LAYERS]),
+            _direction(after[SIZES.layers].mean(axis=0)),
+        )
+
+    def logits(self, ids: Sequence[int]) -> np.ndarray:
+        """(tokens,), of a reader."""
+        head = self._tensors["head.weights"][:, 0], self._tensors["head.bias"][0]
+        return self._after(ids)[SIZES.layers] @ head[0] + head[1]
+
+    def _after(self, ids: Sequence[int]) -> dict[int, np.ndarray]:
+        """(tokens, width) after each layer."""
         get = self._tensors.__getitem__
         hidden = self._norm(self._rows(ids) + get("positions")[: len(ids)], "norm")
         after = {}
@@ -74,10 +87,7 @@ class NumpyNetwork:
             inner = inner * (1 + erf(inner / np.sqrt(2))) / 2
             hidden = self._norm(self._product(inner, f"{number}.outer") + hidden, f"{number}.norm")
             after[number + 1] = hidden
-        return (
-            np.stack([_direction(after[number]) for number in LAYERS]),
-            _direction(hidden.mean(axis=0)),
-        )
+        return after
 
     def _rows(self, ids: Sequence[int]) -> np.ndarray:
         pairs = self._tensors["tokens.codes"][list(ids)]

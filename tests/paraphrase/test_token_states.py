@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kefu.errors import ModelCorrupt, ModelMissing
-from kefu.inference.models.pairs.layout import GRAPH, LAYERS, MAX_TOKENS, PIECES, WEIGHTS
+from kefu.inference.models.e5.layout import GRAPH, LAYERS, MAX_TOKENS, PIECES, WEIGHTS
 from kefu.paraphrase.pieces import BEGIN, END, read_pieces
 from kefu.paraphrase.token_states import TASK, TokenStates
 from tests.paraphrase import numpy_network
@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped graph; random weights of the right shape; a piece for each of a few characters."""
     made = tmp_path_factory.mktemp("pairs") / NAME
     made.mkdir()
-    graph = resources.files("kefu.inference.models.pairs") / "graph.onnx"
+    graph = resources.files("kefu.inference.models.e5") / "pairs.onnx"
     (made / GRAPH).write_bytes(graph.read_bytes())
     write_random_weights(made)
     write_pieces(made, ["<s>", "<pad>", "</s>", "<unk>", "▁", *LETTERS], numpy_network.PIECES)

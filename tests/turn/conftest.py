@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -62,7 +62,10 @@ class Bench:
 
 class OpenBench(Protocol):
     def __call__(
-        self, conversation: ConversationSettings, replies: RepliesSettings | None = None
+        self,
+        conversation: ConversationSettings,
+        replies: RepliesSettings | None = None,
+        reader: Any = None,
     ) -> Bench: ...
 
 
@@ -95,7 +98,9 @@ async def open_bench(
         opened: list[Desk] = []
 
         def open_one(
-            conversation: ConversationSettings, replies: RepliesSettings | None = None
+            conversation: ConversationSettings,
+            replies: RepliesSettings | None = None,
+            reader: Any = None,
         ) -> Bench:
             transcript = SqliteTranscript(database)
             contexts = Contexts(transcript, conversation)
@@ -113,6 +118,7 @@ async def open_bench(
                     flights,
                     replies or settings.replies,
                     metrics,
+                    reader,
                 ),
                 contexts=contexts,
                 default_language=settings.language,

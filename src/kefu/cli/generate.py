@@ -17,11 +17,13 @@ from rich.text import Text
 from kefu.cli.context import settings_of
 from kefu.cli.output import print_json, stages
 from kefu.errors import InvalidInput
-from kefu.generation.evaluate import Answer, Figures, Report, evaluate
+from kefu.generation.evaluate import Answer, Figures, Report, evaluate, reads_with
 from kefu.generation.judging import Outcome
 from kefu.generation.tasks import Task, read_tasks, shop_tasks
 from kefu.inference.embedded import open_generator
-from kefu.inference.models.resolve import PromptStyle
+from kefu.inference.generator.protocol import Generator
+from kefu.inference.models.resolve import READER, PromptStyle, resolve_reader
+from kefu.reading.loading import open_reader
 from kefu.settings import Settings
 from kefu.telemetry import Metrics
 from kefu.turn.prompt import PromptWriter
@@ -75,6 +77,9 @@ def evaluate_(
     half: Annotated[
         str, typer.Option(help="dev (tuned on), test, or all; of the tasks' groups.")
     ] = "test",
+    reader_only: Annotated[
+        bool, typer.Option("--reader-only", help="Only the sentences that the reader finds.")
+    ] = False,
     parallel: Annotated[
         int, typer.Option(min=1, max=8, help="Answers at once; the speed is of that many.")
     ] = 1,
@@ -86,7 +91,13 @@ def evaluate_(
     tasks = _chosen(read_tasks(file) if file else shop_tasks(), half)
     with stages() as on_progress:
         report = asyncio.run(
-            _evaluate(settings, tasks, parallel, lambda a, b: on_progress(a, b, "answering"))
+            _evaluate(
+                settings,
+                tasks,
+                parallel,
+                lambda a, b: on_progress(a, b, "answering"),
+                with_generator=not reader_only,
+            )
         )
     if as_json:
         print_json(_as_json(report))
@@ -97,14 +108,30 @@ def evaluate_(
 
 
 async def _evaluate(
-    settings: Settings, tasks: list[Task], parallel: int, on_progress: Any
+    settings: Settings,
+    tasks: list[Task],
+    parallel: int,
+    on_progress: Any,
+    *,
+    with_generator: bool,
 ) -> Report:
+    reader = open_reader(settings)
+    if reader is None and not with_generator:
+        resolve_reader(settings)  # says which command brings it
+        raise InvalidInput("--reader-only: replies.reader is off in the settings.")
     async with AsyncExitStack() as stack:
-        generator, style = await open_generator(settings, Metrics(), stack)
-        prompts = PromptWriter(style)
-        name = Path(settings.generator.model).name
+        generator: Generator | None = None
+        style: PromptStyle = "trained"
+        if with_generator:
+            generator, style = await open_generator(settings, Metrics(), stack)
         return await evaluate(
-            tasks, generator, prompts, name, parallel=parallel, on_progress=on_progress
+            tasks,
+            generator,
+            PromptWriter(style),
+            Path(settings.generator.model).name if with_generator else READER,
+            reads=reads_with(reader, settings.replies.tells_score) if reader else None,
+            parallel=parallel,
+            on_progress=on_progress,
         )
 
 
@@ -131,7 +158,7 @@ def _chosen(tasks: list[Task], half: str) -> list[Task]:
 
 
 def _not_right(report: Report) -> list[Answer]:
-    return [a for a in report.answers if a.of_guarded.outcome is not Outcome.RIGHT]
+    return [a for a in report.answers if a.of_desk.outcome is not Outcome.RIGHT]
 
 
 def _as_json(report: Report) -> dict[str, Any]:
@@ -140,10 +167,12 @@ def _as_json(report: Report) -> dict[str, Any]:
             "id": answer.task.id,
             "written": answer.written,
             "guarded": answer.guarded,
+            "told": answer.told,
             "fault": answer.fault,
             "outcome_written": answer.of_written.outcome,
-            "outcome": answer.of_guarded.outcome,
-            "invented": answer.of_guarded.invented,
+            "outcome_guarded": answer.of_guarded.outcome,
+            "outcome": answer.of_desk.outcome,
+            "invented": answer.of_desk.invented,
         }
         for answer in report.answers
     ]
@@ -163,11 +192,12 @@ def _print(report: Report) -> None:
     )
     table.add_row("as written", *_row(report.written))
     table.add_row("after the guard", *_row(report.guarded))
+    table.add_row("with the reader", *_row(report.desk))
     for kind, figures in report.by_kind.items():
         table.add_row(f"  {kind}", *_row(figures))
     console.print(table)
     console.print(Text(_MEANING, style="dim"))
-    length, speed = report.guarded.characters, report.tokens_per_second
+    length, speed = report.desk.characters, report.tokens_per_second
     if length is not None and speed is not None:
         console.print(Text(f"A reply has {length:.0f} characters; {speed:.0f} tokens/s."))
 
@@ -179,10 +209,12 @@ def _row(figures: Figures) -> list[str]:
 
 def _print_error(answer: Answer) -> None:
     task = answer.task
-    typer.echo(f"\n{task.id} ({task.kind}), {answer.of_guarded.outcome}: {task.question}")
+    typer.echo(f"\n{task.id} ({task.kind}), {answer.of_desk.outcome}: {task.question}")
     for passage in task.passages:
         typer.echo(f"  [{passage.title}] {passage.text}")
     typer.echo(f"  wanted:  {task.answer or '(a refusal)'}")
+    if answer.told is not None:
+        typer.echo(f"  told by the reader: {answer.told}")
     typer.echo(f"  written: {answer.written}")
     if answer.fault:
         typer.echo(f"  stopped: {answer.fault}; read: {answer.guarded or '(nothing)'}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import median
 
 from kefu.generation.judging import Judged, Outcome, judge, says
@@ -13,21 +14,29 @@ from kefu.generation.tasks import Task
 from kefu.inference.generator.protocol import Generator, Piece, Usage
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.shelf import Match
+from kefu.reading import reader as reading
+from kefu.reading.reader import Reader
+from kefu.turn.extraction import extract
 from kefu.turn.grounding import Grounding
 from kefu.turn.grounding import Verdict as Fault
 from kefu.turn.prompt import PromptWriter
 from kefu.turn.reply import Round
+from kefu.turn.writer import MOST_READ
 from kefu.turn.written import Written
 
 MAX_TOKENS = 256
 
 Progress = Callable[[int, int], None]
+Reads = Callable[[Task], str | None]
+"""The sentences of its passages that answer a task."""
 
 
 @dataclass(frozen=True)
 class Answer:
     """What was written for a task. `guarded`: what of it a customer would read; `fault`: why not all.
 
+    `told`: the sentences that the reader found to answer, None where it found none. `desk`: what a
+    customer reads of the whole desk: those, else what is guarded.
     `shows_passage`: nothing of it held, so that the nearest passage is shown as what was found.
     """
 
@@ -36,8 +45,23 @@ class Answer:
     guarded: str
     fault: Fault | None
     usage: Usage | None
-    of_written: Judged
-    of_guarded: Judged
+    told: str | None = None
+
+    @property
+    def desk(self) -> str:
+        return self.guarded if self.told is None else self.told
+
+    @cached_property
+    def of_written(self) -> Judged:
+        return judge(self.task, self.written)
+
+    @cached_property
+    def of_guarded(self) -> Judged:
+        return judge(self.task, self.guarded)
+
+    @cached_property
+    def of_desk(self) -> Judged:
+        return judge(self.task, self.desk)
 
     @property
     def shows_passage(self) -> bool:
@@ -74,13 +98,14 @@ class Figures:
 
 @dataclass(frozen=True)
 class Report:
-    """`by_kind` is of what the guard lets through. Times are medians; writing speed is without
+    """`desk` and `by_kind` are of what a customer reads. Times are medians; writing speed is without
     reading the prompt."""
 
     model: str
     style: str
     written: Figures
     guarded: Figures
+    desk: Figures
     by_kind: dict[str, Figures]
     prompt_tokens: float | None
     tokens_per_second: float | None
@@ -89,21 +114,26 @@ class Report:
 
 async def evaluate(
     tasks: Sequence[Task],
-    generator: Generator,
+    generator: Generator | None,
     prompts: PromptWriter,
     model: str,
     *,
+    reads: Reads | None = None,
     parallel: int = 1,
     on_progress: Progress = lambda done, total: None,
 ) -> Report:
-    """Have every task answered, `parallel` at a time. Raises as the generator does."""
+    """Have every task answered, `parallel` at a time. Raises as the generator does.
+
+    Without a generator nothing is written; `reads` is asked first in any case."""
     places = asyncio.Semaphore(parallel)
     done = 0
 
     async def answer(task: Task) -> Answer:
         nonlocal done
         async with places:
-            found = await _answer(task, generator, prompts)
+            told = await asyncio.to_thread(reads, task) if reads else None
+            found = await _answer(task, generator, prompts) if generator else _nothing(task)
+            found = replace(found, told=told)
         done += 1
         on_progress(done, len(tasks))
         return found
@@ -123,8 +153,9 @@ def report(model: str, style: str, answers: Sequence[Answer]) -> Report:
         model=model,
         style=style,
         written=_figures([(a, a.written, a.of_written) for a in answers]),
-        guarded=_of_guarded(answers),
-        by_kind={kind: _of_guarded([a for a in answers if a.task.kind == kind]) for kind in kinds},
+        guarded=_figures([(a, a.guarded, a.of_guarded) for a in answers]),
+        desk=_of_desk(answers),
+        by_kind={kind: _of_desk([a for a in answers if a.task.kind == kind]) for kind in kinds},
         prompt_tokens=median([u.prompt_tokens for u in usages]) if usages else None,
         tokens_per_second=median(speeds) if speeds else None,
         answers=tuple(answers),
@@ -142,16 +173,23 @@ async def _answer(task: Task, generator: Generator, prompts: PromptWriter) -> An
     written.add(text)
     if not written.fault:
         written.finish(last.finish_reason)
-    reply = text.strip()
-    return Answer(
-        task,
-        reply,
-        written.text,
-        written.fault,
-        last.usage,
-        judge(task, reply),
-        judge(task, written.text),
-    )
+    return Answer(task, text.strip(), written.text, written.fault, last.usage)
+
+
+def _nothing(task: Task) -> Answer:
+    return Answer(task, "", "", Fault.REFUSED, None)
+
+
+def reads_with(reader: Reader, least: float) -> Reads:
+    """As the desk asks its reader: with the question before, where there is one."""
+
+    def read(task: Task) -> str | None:
+        before = task.turns[-1].question if task.turns else ""
+        passages = [reading.Passage(p.title, p.text) for p in task.passages[:MOST_READ]]
+        told = extract(reader.read(task.question, before, passages), least, task.language)
+        return told.text if told else None
+
+    return read
 
 
 async def _whole(pieces: AsyncGenerator[Piece, None]) -> tuple[str, Piece]:
@@ -171,8 +209,8 @@ def _matches(task: Task) -> Iterable[Match]:
         yield Match(entry, passage.title, 0.5, 0.5, 0.5, 0.5, 0.0)
 
 
-def _of_guarded(answers: Sequence[Answer]) -> Figures:
-    return _figures([(a, a.guarded, a.of_guarded) for a in answers])
+def _of_desk(answers: Sequence[Answer]) -> Figures:
+    return _figures([(a, a.desk, a.of_desk) for a in answers])
 
 
 def _figures(rows: Sequence[tuple[Answer, str, Judged]]) -> Figures:

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kefu.inference.models.pairs.layout import LAYERS
+from kefu.inference.models.e5.layout import LAYERS
 from kefu.paraphrase.pieces import SPACE
 from kefu.paraphrase.token_states import TextStates
 from kefu.paraphrase.verifier import (

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kefu.errors import ModelCorrupt, ModelError, ModelMissing
+from kefu.inference.models.e5.layout import GRAPH, LAYERS, MAX_TOKENS, PIECES, ROWS, WEIGHTS
 from kefu.inference.models.files import sha256_of
-from kefu.inference.models.pairs.layout import GRAPH, LAYERS, MAX_TOKENS, PIECES, ROWS, WEIGHTS
 from kefu.inference.onnx_runtime import open_session
 from kefu.paraphrase.pieces import BEGIN, END, read_pieces
 

@@ -16,6 +16,7 @@ from kefu.language import Language
 from kefu.moderation.policy import Reason
 from kefu.review.review import Held
 from kefu.settings import RepliesSettings
+from kefu.turn.extraction import Extraction
 from kefu.turn.reply import Intent
 
 # Of the quotations of the shop's questions fewer than half are what the customer needed
@@ -99,6 +100,19 @@ def from_quote(match: Match, language: Language, words: RepliesSettings) -> Draf
     text = template.replace("{question}", entry.question).replace("{answer}", entry.answer)
     confidence = min(match.relevance, MOST_CONFIDENCE_OF_QUOTE)
     return Draft(text, "faq", intent_of(match), confidence, (citation_of(match),), unsent=text)
+
+
+def from_extraction(extraction: Extraction, shown: Sequence[Match]) -> Draft:
+    """Sentences of the passages that the reader chose, word for word."""
+    cited = [shown[number] for number in extraction.passages]
+    return Draft(
+        text=extraction.text,
+        source="model",
+        intent=intent_of(cited[0]),
+        confidence=extraction.probability,
+        citations=tuple(map(citation_of, cited)),
+        unsent=extraction.text,
+    )
 
 
 def handoff(

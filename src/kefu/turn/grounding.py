@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 from itertools import pairwise
 
+from kefu.clauses import OUTER_SIGNS, clauses_of, ends_sentence, said, sentences_of
 from kefu.knowledge.entry import Entry
 from kefu.language import CJK
 from kefu.paraphrase.rules import (
@@ -59,13 +60,6 @@ NEEDED_SHARE = 0.75
 # The share of the question's words that a passage must have for a yes or a no to be about them.
 NAMED_SHARE = 0.8
 
-# Where a clause ends. ASCII signs also stand inside numbers and addresses: there a space follows.
-# The sign after it must be there, so that a text cut into pieces has the same clauses.
-_CLAUSE_END = re.compile(
-    r"[。！？；，…\n]+[”』」’)）]*(?=[^。！？；，…\n”』」’)）])|[.,!?;]+[\"')]*(?=\s)"
-)
-_SENTENCE_END = re.compile(r"(?:[。！？；…\n]|[.!?;])[”』」’\"')）]*\s*$")
-
 _POLITE = re.compile(
     r"您好|你好|亲爱的|亲，|请问|抱歉|对不起|不好意思|很高兴|谢谢|感谢|好的|没问题|麻烦|"
     r"让您久等(?:了)?|根据资料|资料(?:里|中)?(?:显示|提到|写明)|"
@@ -89,27 +83,11 @@ _LIST_MARK = re.compile(r"^\s*(?:[-*•]+|\d{1,2}[.、)])(?:\s+|$)")
 
 _CJK_RUN = re.compile(f"[{CJK}]+")
 _LATIN_WORD = re.compile(rf"[^\W\d_{CJK}][^\W_{CJK}]*")
-_NOT_SAID = re.compile(r"[\s\"'“”‘’『』「」*]+")
-_OUTER_SIGNS = " \t\n。！？；，…,.!?;:："
-
-
-def clause_ends(text: str, begin: int) -> list[int]:
-    """Where the clauses that are complete end, after `begin`."""
-    return [found.end() for found in _CLAUSE_END.finditer(text, begin)]
-
-
-def ends_sentence(text: str) -> bool:
-    return _SENTENCE_END.search(text) is not None
 
 
 def is_looping(clause: str) -> bool:
     """Whether it says the same three times over."""
     return _LOOP.search(clause) is not None
-
-
-def said(text: str) -> str:
-    """What is compared where wording must be the same: no spaces, quotation or outer signs."""
-    return _NOT_SAID.sub("", fold(text)).strip(_OUTER_SIGNS)
 
 
 @dataclass(frozen=True)
@@ -144,12 +122,12 @@ class Passage:
         self.characters = frozenset(_with_synonyms(self.folded))
         self.terms = _Text(_with_synonyms(self.folded)).terms
         self.quantities = _Text(everything).quantities
-        clauses = [_Text(clause) for clause in _clauses(entry.answer)]
+        clauses = [_Text(clause) for clause in clauses_of(entry.answer)]
         self.copies = [said(clause.text) for clause in clauses]
         self.begins_with_denial = bool(_lead(entry.answer) == "no" or clauses[0].denies)
         self.denies = any(clause.denies for clause in clauses)
         self.clauses = clauses
-        self.sentences = [_Text(sentence) for sentence in _sentences(entry.answer)]
+        self.sentences = [_Text(sentence) for sentence in sentences_of(entry.answer)]
         self.question = _Text(" ".join(entry.questions))
 
     def share_of(self, terms: frozenset[str]) -> float:
@@ -310,7 +288,7 @@ class Grounding:
     def _is_loop(self, clause: str, before: str) -> bool:
         """Said before in this reply, and more often than a passage says it."""
         copy = said(clause)
-        times = sum(said(earlier) == copy for earlier in _clauses(before))
+        times = sum(said(earlier) == copy for earlier in clauses_of(before))
         known = max((passage.copies.count(copy) for passage in self._passages), default=0)
         return times >= max(1, known)
 
@@ -328,7 +306,7 @@ def _contradiction(clause: _Text, passage: Passage) -> Verdict | None:
 
 def _lead(reply: str) -> str | None:
     """Whether a reply begins with yes or with no."""
-    begun = _POLITE.sub(" ", fold(reply)).lstrip(_OUTER_SIGNS)
+    begun = _POLITE.sub(" ", fold(reply)).lstrip(OUTER_SIGNS)
     if _DENIES.match(begun):
         return "no"
     return "yes" if _AFFIRMS.match(begun) else None
@@ -352,23 +330,7 @@ def _with_synonyms(text: str) -> str:
     return f"{text} {' '.join(others)}"
 
 
-def _clauses(text: str) -> list[str]:
-    """At least one; the last may be incomplete."""
-    ends = [0, *clause_ends(text, 0), len(text)]
-    clauses = [text[a:b] for a, b in pairwise(ends)]
-    return [clause for clause in clauses if said(clause)] or [text]
-
-
 def _last_sentence(text: str) -> str:
     """The sentence that is not complete yet; empty where the last one is."""
-    sentences = _sentences(text)
+    sentences = sentences_of(text)
     return "" if not sentences or ends_sentence(sentences[-1]) else sentences[-1]
-
-
-def _sentences(text: str) -> list[str]:
-    sentences = [""]
-    for clause in _clauses(text):
-        sentences[-1] += clause
-        if ends_sentence(clause):
-            sentences.append("")
-    return [sentence for sentence in sentences if sentence]

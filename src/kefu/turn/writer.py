@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -18,16 +19,19 @@ from kefu.knowledge.index import Match
 from kefu.knowledge.match import Passages
 from kefu.language import Language
 from kefu.moderation.streaming import StreamGuard
+from kefu.reading.reader import Passage, Reader
 from kefu.settings import RepliesSettings
 from kefu.telemetry import Metrics, StageClock
 from kefu.turn.draft import (
     Draft,
     citation_of,
     from_choices,
+    from_extraction,
     from_quote,
     handoff,
     intent_of,
 )
+from kefu.turn.extraction import extract
 from kefu.turn.gate import Gate
 from kefu.turn.grounding import Grounding, Verdict
 from kefu.turn.prompt import PromptWriter, prompt_tokens
@@ -37,6 +41,9 @@ from kefu.turn.written import Written
 log = structlog.get_logger("kefu.turn")
 
 Emit = Callable[[str], None]
+
+# Passages that the reader looks at: the right one is hardly ever further down.
+MOST_READ = 4
 
 
 @dataclass(frozen=True)
@@ -69,11 +76,14 @@ class Writer:
     flights: Flights[Draft]
     replies: RepliesSettings
     metrics: Metrics
+    reader: Reader | None = None
 
     async def write(
         self, question: Question, found: Passages, emit: Emit, clock: StageClock
     ) -> Draft:
         """Answer from `found`. Raises as the generator does."""
+        if draft := await self._read(question, found, clock):
+            return draft
         if not self._may_write(question, found):
             return self.point_out(found.matches, question.language)
         entries = [match.entry for match in self.prompts.choose(found.matches)]
@@ -90,6 +100,19 @@ class Writer:
                     self._note_first_token(clock)
                     emit(piece)
             return await flight.result()
+
+    async def _read(self, question: Question, found: Passages, clock: StageClock) -> Draft | None:
+        """The sentences that answer, where the reader is sure of some: cheaper than writing, and
+        nothing in it can be made up."""
+        if self.reader is None:
+            return None
+        shown = [match for match in found.matches if not match.foreign][:MOST_READ]
+        passages = [Passage(match.entry.question, match.entry.answer) for match in shown]
+        before = question.rounds[-1].question if question.rounds else ""
+        with clock("read"):
+            told = await asyncio.to_thread(self.reader.read, question.text, before, passages)
+        extraction = extract(told, self.replies.tells_score, question.language)
+        return from_extraction(extraction, shown) if extraction else None
 
     def point_out(self, matches: Sequence[Match], language: Language) -> Draft:
         """Between several entries ask back; one is quoted where it is near enough; or a person."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kefu.turn.grounding import Grounding, Verdict, clause_ends, ends_sentence
+from kefu.clauses import clause_ends, ends_sentence
+from kefu.turn.grounding import Grounding, Verdict
 
 
 class Written:

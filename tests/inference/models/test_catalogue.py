@@ -78,7 +78,7 @@ def test_users_entry_adds_and_overrides(data_dir: Path, write_catalogue: Write) 
                 "[[model.files]]",
                 'derive = {model = "gemma-3-270m", step = "merge-adapter"}\n[[model.files]]',
             ),
-            r"derive\.adapter: only the step merge-adapter",
+            r"derive\.adapter: the step merge-adapter needs one",
         ),
     ],
 )

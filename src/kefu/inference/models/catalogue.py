@@ -22,7 +22,7 @@ from kefu.errors import ModelMissing, SettingsError
 from kefu.inference.models.sources import Source, SourceSyntaxError, parse_source
 
 Prompt = Literal["auto", "completion", "chat", "trained"]
-Task = Literal["encoder", "generator", "bert", "pairs"]
+Task = Literal["encoder", "generator", "bert", "pairs", "reader"]
 _Strict = ConfigDict(extra="forbid")
 
 
@@ -47,13 +47,14 @@ class ModelFile:
 class Derivation:
     """A model kefu makes from another one, instead of fetching it.
 
-    `adapter` is for `merge-adapter`: a GGUF, absolute or beside the catalogue.
+    `adapter` is for `merge-adapter` (a GGUF) and `assemble-reader` (arrays): absolute, or beside the
+    catalogue.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _Strict
 
     model: str
-    step: Literal["prune-vocabulary", "merge-adapter", "assemble-pairs"]
+    step: Literal["prune-vocabulary", "merge-adapter", "assemble-pairs", "assemble-reader"]
     adapter: Path | None = None
 
 
@@ -234,18 +235,25 @@ _RESERVED = ("kefu-model.json", "NOTICE.txt")
 """Written by kefu into a model's folder."""
 
 
+_SAME_NETWORK = {"pairs", "reader"}
+"""Tasks of one network: a reader is made from the model of pairs' original."""
+
+
 def _check_derivation(model: Model, models: dict[str, Model], file: str) -> None:
     if model.derive is None:
         return
     where = f"{file}: model {model.name!r}: derive"
-    if (model.derive.step == "merge-adapter") != (model.derive.adapter is not None):
-        raise SettingsError(f"{where}.adapter: only the step merge-adapter has one, and needs it.")
+    needs_adapter = model.derive.step in ("merge-adapter", "assemble-reader")
+    if needs_adapter != (model.derive.adapter is not None):
+        needs = "needs one" if needs_adapter else "has none"
+        raise SettingsError(f"{where}.adapter: the step {model.derive.step} {needs}.")
     base = models.get(model.derive.model)
     seen = {model.name}
     while base is not None and base.derive is not None and base.name not in seen:
         seen.add(base.name)
         base = models.get(base.derive.model)
-    if base is None or base.derive is not None or base.task != model.task:
+    is_alike = base is not None and {base.task, model.task} <= _SAME_NETWORK | {model.task}
+    if base is None or base.derive is not None or not is_alike:
         raise SettingsError(
             f"{where}.model {model.derive.model!r} must name a {model.task} of the catalogue that "
             "is fetched, or made from one that is."

@@ -14,7 +14,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from kefu.errors import ModelCorrupt, ModelError, ModelMissing, SourceUnavailable
 from kefu.inference.models.catalogue import Catalogue, Model, ModelFile, load_catalogue
 from kefu.inference.models.check import check_same_output
+from kefu.inference.models.e5.assemble import assemble_pairs, assemble_reader
 from kefu.inference.models.files import (
     copy_stream,
     replace_durably,
@@ -38,9 +39,9 @@ from kefu.inference.models.installed import (
     read_record,
 )
 from kefu.inference.models.merge import merge_adapter
-from kefu.inference.models.pairs.assemble import assemble_pairs
 from kefu.inference.models.progress import SILENT, Progress
 from kefu.inference.models.prune import prune_vocabulary
+from kefu.inference.models.resolve import required_models
 from kefu.inference.models.sources import Source, SourceFailed, fetch
 from kefu.settings import Settings
 
@@ -56,21 +57,24 @@ def ensure(
     """
     pull = _Pull(settings, load_catalogue(settings.data_dir), progress, keep_original)
     try:
-        return pull.ensure(pull.catalogue.get(name))
+        found = pull.ensure(pull.catalogue.get(name))
+        pull.clean_up()
     except OSError as error:
         raise ModelError(
             f"Could not write the model {name} to {settings.models_dir}: {error.strerror or error}."
         ) from error
+    return found
 
 
 @dataclass(frozen=True)
 class _Pull:
-    """What all steps of one call need."""
+    """What all steps of one call need. `spent`: originals that were fetched to make others from."""
 
     settings: Settings
     catalogue: Catalogue
     progress: Progress
     keep_original: bool
+    spent: list[InstalledModel] = field(default_factory=list)
 
     @property
     def models_dir(self) -> Path:
@@ -217,17 +221,30 @@ class _Pull:
         was_here = self.find(base) is not None
         original = self.ensure(base)
         self.require_space(model, model.size_bytes)
-        if model.derive.step == "assemble-pairs":
-            self.assemble_pairs(original, staging)
-        elif model.derive.adapter is not None:
-            self.merge_adapter(original, model.derive.adapter, staging / model.files[0].path)
-        else:
-            self.prune_generator(original, staging / model.files[0].path)
+        target = staging / model.files[0].path
+        match model.derive.step:
+            case "assemble-pairs":
+                self.assemble_pairs(original, staging)
+            case "assemble-reader":
+                self.assemble_reader(original, _adapter_of(model), staging)
+            case "merge-adapter":
+                self.merge_adapter(original, _adapter_of(model), target)
+            case "prune-vocabulary":
+                self.prune_generator(original, target)
         made = [_verified_here(staging / file.path, file, model) for file in model.files]
         others = _copy_others(original, staging)
         if not was_here and not self.keep_original:
-            self.remove(original)
+            self.spent.append(original)
         return (*made, *others)
+
+    def clean_up(self) -> None:
+        """Remove originals; first make what else the settings want of them, not to fetch twice."""
+        wanted = [self.catalogue.get(name) for name in required_models(self.settings)]
+        for original in tuple(self.spent):
+            for model in wanted:
+                if model.derive and model.derive.model == original.model.name:
+                    self.ensure(model)
+            self.remove(original)
 
     def prune_generator(self, original: InstalledModel, target: Path) -> None:
         """Drop tokens, and use the result only if it says the same as the original."""
@@ -246,8 +263,6 @@ class _Pull:
 
     def merge_adapter(self, original: InstalledModel, adapter: Path, target: Path) -> None:
         label = "teaching the model"
-        if not adapter.is_file():
-            raise ModelMissing(f"There is no adapter {adapter}. Install kefu again.")
         made = merge_adapter(
             original.path,
             adapter,
@@ -270,6 +285,16 @@ class _Pull:
             f"made the model of tokens: {made.pieces_after:,} of {made.pieces_before:,} pieces kept"
         )
 
+    def assemble_reader(self, original: InstalledModel, adapter: Path, staging: Path) -> None:
+        label = "making the reader"
+        assemble_reader(
+            original.path,
+            staging,
+            adapter,
+            lambda done, total: self.progress.advance(label, done, total),
+        )
+        self.progress.step(f"made the reader: taught by {adapter.name}")
+
     def remove(self, original: InstalledModel) -> None:
         with self.locked(original.model):
             shutil.rmtree(original.directory)
@@ -277,6 +302,16 @@ class _Pull:
             f"removed the original {original.model.name} ({original.size_bytes / 1e6:.0f} MB); "
             "--keep-original keeps it"
         )
+
+
+def _adapter_of(model: Model) -> Path:
+    adapter = model.derive.adapter if model.derive else None
+    if adapter is None or not adapter.is_file():
+        raise ModelMissing(
+            f"The adapter {adapter} of the model {model.name} is missing. Install kefu again, or "
+            "name the right file in your catalogue.toml."
+        )
+    return adapter
 
 
 def _verified(path: Path, file: ModelFile, first_sum: str) -> InstalledFile:

@@ -85,6 +85,15 @@ def resolve_pairs(settings: Settings) -> InstalledModel:
     return get_installed(settings, PAIRS)
 
 
+READER = "multilingual-e5-small-reader"
+"""Catalogue name of the model that marks the sentences which answer."""
+
+
+def resolve_reader(settings: Settings) -> InstalledModel:
+    """The reader's model. Raises `ModelMissing` or `ModelCorrupt`."""
+    return get_installed(settings, READER)
+
+
 def required_models(settings: Settings) -> tuple[str, ...]:
     """Catalogue names that the settings ask for: what `kefu models pull` and a start fetch."""
     generator = settings.generator.model
@@ -93,6 +102,7 @@ def required_models(settings: Settings) -> tuple[str, ...]:
         settings.encoder.model,
         *((generator,) if known else ()),
         *((PAIRS,) if settings.answers.semantic else ()),
+        *((READER,) if settings.replies.reader else ()),
     )
 
 

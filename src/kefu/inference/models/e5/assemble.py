@@ -12,8 +12,9 @@ processors multiply fastest. Nothing is trained.
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
 from itertools import chain
@@ -24,16 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kefu.errors import ModelCorrupt
-from kefu.inference.models.pairs.e5_file import E5File, Floats
-from kefu.inference.models.pairs.layout import (
+from kefu.inference.models.e5.e5_file import E5File, Floats
+from kefu.inference.models.e5.layout import (
     GRAPH,
-    MAX_TOKENS,
     PIECES,
     WEIGHTS,
     Tensor,
     gain,
     layout,
     quantised,
+    reader_layout,
 )
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
@@ -86,9 +87,62 @@ def assemble_pairs(
     return Assembled(len(base.pieces), len(kept))
 
 
-def shipped_graph() -> Traversable:
+def assemble_reader(
+    source: Path, folder: Path, learnt: Path, on_progress: OnProgress | None = None
+) -> Assembled:
+    """The same with what the reader has learnt (training/generator) in the weights, and its head."""
+    base = E5File(source)
+    kept = choose_pieces(base)
+    places = reader_layout(base.sizes, len(kept))
+    adapter = Adapter.load(learnt)
+    progress = on_progress or (lambda done, total: None)
+    write_tensors(places, base, kept, folder / WEIGHTS, progress, adapter)
+    write_pieces(base, kept, folder / PIECES)
+    (folder / GRAPH).write_bytes(shipped_graph("reader").read_bytes())
+    return Assembled(len(base.pieces), len(kept))
+
+
+def shipped_graph(name: str = "pairs") -> Traversable:
     """The network without its weights, in this package."""
-    return resources.files(__package__) / "graph.onnx"
+    return resources.files(__package__) / f"{name}.onnx"
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What was learnt: for each product `a` (rank, inputs) and `b` (outputs, rank), scale included
+    (Hu et al. 2021, "LoRA"), and a head. Without arrays it changes nothing.
+
+    Sums are in double precision: the same bytes whatever order a computer adds in.
+    """
+
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> Adapter:
+        """Raises `ModelCorrupt`."""
+        try:
+            with np.load(path) as stored:
+                return cls({name: stored[name] for name in stored.files})
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise ModelCorrupt(
+                f"{path} is not an adapter ({error}). Install kefu again."
+            ) from error
+
+    def changed(self, name: str, weights: Floats) -> Floats:
+        if f"{name}.a" not in self.arrays:
+            return weights
+        a, b = (self.arrays[f"{name}.{part}"].astype(np.float64) for part in "ab")
+        if (b.shape[0], a.shape[1]) != weights.shape or b.shape[1] != a.shape[0]:
+            raise ModelCorrupt(
+                f"What was learnt for {name} is {b.shape} by {a.shape}, the weights are "
+                f"{weights.shape}. Install kefu again."
+            )
+        return np.asarray(weights + b @ a, np.float32)
+
+    def head(self) -> Named:
+        for name in ("head.weights", "head.bias"):
+            if name in self.arrays:
+                yield name, self.arrays[name].astype(np.float32)
 
 
 def choose_pieces(base: E5File) -> list[int]:
@@ -109,9 +163,11 @@ def write_tensors(
     kept: list[int],
     path: Path,
     on_progress: OnProgress,
+    adapter: Adapter = Adapter(),
 ) -> None:
     """Each tensor at its place. Raises `ModelCorrupt` for one that does not fit there."""
-    tensors = _tensors(base, kept)
+    positions = next(place.shape[0] for place in places if place.name == "positions")
+    tensors = _tensors(base, kept, positions, adapter)
     total = places[-1].begin + places[-1].size
     with path.open("wb") as file:
         for place in places:
@@ -127,11 +183,13 @@ def write_pieces(base: E5File, kept: list[int], path: Path) -> None:
     path.write_text("".join(lines), "utf-8", newline="\n")
 
 
-def _tensors(base: E5File, kept: list[int]) -> dict[str, NDArray[Any]]:
+def _tensors(
+    base: E5File, kept: list[int], count: int, adapter: Adapter
+) -> dict[str, NDArray[Any]]:
     """By the names of the layout. Every token is of type 0, so its row joins the positions."""
     sizes = base.sizes
     codes, scales = base.blocks("emb.word", sizes.tokens, sizes.width)
-    positions = base.numbers("emb.pos", sizes.positions, sizes.width)[:MAX_TOKENS]
+    positions = base.numbers("emb.pos", sizes.positions, sizes.width)[:count]
     types = base.numbers("emb.type", sizes.types, sizes.width)
     tensors: dict[str, NDArray[Any]] = {
         "tokens.codes": _in_pairs(codes[kept]),
@@ -140,8 +198,8 @@ def _tensors(base: E5File, kept: list[int]) -> dict[str, NDArray[Any]]:
     }
     tensors |= dict(_norm(base, "emb.ln", "norm"))
     for number in range(sizes.layers):
-        tensors |= dict(_layer(base, number))
-    return tensors
+        tensors |= dict(_layer(base, number, adapter))
+    return tensors | dict(adapter.head())
 
 
 def _in_pairs(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -149,25 +207,26 @@ def _in_pairs(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(codes[:, 0::2] | codes[:, 1::2] << 4, np.uint8)
 
 
-def _layer(base: E5File, number: int) -> Named:
+def _layer(base: E5File, number: int, adapter: Adapter) -> Named:
     width, inner = base.sizes.width, base.sizes.inner
-    old, new = f"l{number}", str(number)
-    yield from _product(base, (f"{old}.q", f"{old}.k", f"{old}.v"), f"{new}.query_key_value", width)
-    yield from _product(base, (f"{old}.ao",), f"{new}.attended", width)
-    yield from _norm(base, f"{old}.aln", f"{new}.attention_norm")
-    yield from _product(base, (f"{old}.fi",), f"{new}.inner", width, inner)
-    yield from _product(base, (f"{old}.fo",), f"{new}.outer", inner, width)
-    yield from _norm(base, f"{old}.oln", f"{new}.norm")
+    products = (
+        ("query_key_value", ("q", "k", "v"), width, width),
+        ("attended", ("ao",), width, width),
+        ("inner", ("fi",), width, inner),
+        ("outer", ("fo",), inner, width),
+    )
+    for new, names, inputs, outputs in products:
+        weights, bias = _product(base, [f"l{number}.{name}" for name in names], inputs, outputs)
+        name = f"{number}.{new}"
+        yield from _product_tensors(name, adapter.changed(name, weights), bias)
+    yield from _norm(base, f"l{number}.aln", f"{number}.attention_norm")
+    yield from _norm(base, f"l{number}.oln", f"{number}.norm")
 
 
-def _product(
-    base: E5File, names: tuple[str, ...], new: str, inputs: int, outputs: int = 0
-) -> Named:
-    """One matrix and its bias; several names are stacked. `outputs` of each, if not `inputs`."""
-    outputs = outputs or inputs
+def _product(base: E5File, names: list[str], inputs: int, outputs: int) -> tuple[Floats, Floats]:
+    """One matrix and its bias; several names, each of `outputs`, are stacked."""
     weights = np.concatenate([base.matrix(f"{name}.w", outputs, inputs) for name in names])
-    bias = np.concatenate([base.numbers(f"{name}.b", outputs) for name in names])
-    yield from _product_tensors(new, weights, bias)
+    return weights, np.concatenate([base.numbers(f"{name}.b", outputs) for name in names])
 
 
 def _product_tensors(name: str, weights: Floats, bias: Floats) -> Named:

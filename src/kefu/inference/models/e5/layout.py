@@ -1,19 +1,19 @@
 """Which tensor lies where in `weights.bin`.
 
-`graph.onnx` names the same places (ONNX external data); `training/paraphrase/graph.py` writes it
-from this table, and the folder is written by it, so neither can be changed alone.
+The graphs name the same places (ONNX external data); `training/paraphrase/graph.py` writes them
+from this table, and the folders are written by it, so neither can be changed alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kefu.inference.models.pairs.e5_file import BLOCK, Floats, Sizes
+from kefu.inference.models.e5.e5_file import BLOCK, Floats, Sizes
 
 GRAPH = "model.onnx"
 WEIGHTS = "weights.bin"
@@ -27,6 +27,9 @@ LAYERS = (4, 8, 12)
 
 MAX_TOKENS = 72
 """Of a text with what stands around it: as many positions are kept."""
+
+READER_TOKENS = 400
+"""The same of a question with a passage, for the reader."""
 
 LARGEST_CODE = 64
 """7 of the 8 bits. Processors without VNNI add two products of int8 and uint8 in 16 bits, which
@@ -54,20 +57,30 @@ class Tensor:
 
 
 def layout(sizes: Sizes, pieces: int) -> tuple[Tensor, ...]:
-    """All tensors of a network with `pieces` tokens, in the order of the file."""
+    """All tensors of the model of pairs with `pieces` tokens, in the order of the file."""
+    return _placed(_shapes(sizes, pieces, MAX_TOKENS))
+
+
+def reader_layout(sizes: Sizes, pieces: int) -> tuple[Tensor, ...]:
+    """The same of the reader, which has a head."""
+    head = (("head.weights", "f4", (sizes.width, 1)), ("head.bias", "f4", (1,)))
+    return _placed((*_shapes(sizes, pieces, READER_TOKENS), *head))
+
+
+def _placed(shapes: Iterable[Shape]) -> tuple[Tensor, ...]:
     tensors: list[Tensor] = []
     begin = 0
-    for name, kind, shape in _shapes(sizes, pieces):
+    for name, kind, shape in shapes:
         tensors.append(Tensor(name, kind, shape, begin))
         begin += -(-tensors[-1].size // _ALIGNMENT) * _ALIGNMENT
     return tuple(tensors)
 
 
-def _shapes(sizes: Sizes, pieces: int) -> Iterator[Shape]:
+def _shapes(sizes: Sizes, pieces: int, positions: int) -> Iterator[Shape]:
     width = sizes.width
     yield "tokens.codes", "u1", (pieces, width // 2)
     yield "tokens.scales", "f4", (pieces, width // BLOCK)
-    yield "positions", "f4", (MAX_TOKENS, width)
+    yield "positions", "f4", (positions, width)
     yield from _norm("norm", width)
     for number in range(sizes.layers):
         yield from _layer(sizes, number)

@@ -11,7 +11,7 @@ import pytest
 
 from kefu.errors import ModelCorrupt, ModelError
 from kefu.inference.models import ensure, find_installed
-from kefu.inference.models.pairs import assemble
+from kefu.inference.models.e5 import assemble
 from kefu.settings import Settings
 
 from ..making import Watcher, make_wheel

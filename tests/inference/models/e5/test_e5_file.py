@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kefu.errors import ModelCorrupt
-from kefu.inference.models.pairs.e5_file import E5File, SpecialIds
+from kefu.inference.models.e5.e5_file import E5File, SpecialIds
 
 from .small_e5 import PIECES, SCORES, SIZES, SmallE5
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kefu.inference.models.pairs.e5_file import Sizes
-from kefu.inference.models.pairs.layout import layout
+from kefu.inference.models.e5.e5_file import Sizes
+from kefu.inference.models.e5.layout import layout
 
 SIZES = Sizes(
-    width=64, layers=2, heads=4, inner=96, tokens=12, positions=140, types=2, epsilon=1e-12
+    width=64, layers=2, heads=4, inner=96, tokens=12, positions=420, types=2, epsilon=1e-12
 )
 PIECES = [
     "<s>",

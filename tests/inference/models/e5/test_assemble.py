@@ -10,19 +10,22 @@ import pytest
 
 from kefu.errors import ModelCorrupt
 from kefu.inference.models import load_catalogue
-from kefu.inference.models.pairs.assemble import (
+from kefu.inference.models.e5.assemble import (
     Assembled,
     assemble_pairs,
+    assemble_reader,
     shipped_graph,
     write_tensors,
 )
-from kefu.inference.models.pairs.e5_file import E5File
-from kefu.inference.models.pairs.layout import (
+from kefu.inference.models.e5.e5_file import E5File
+from kefu.inference.models.e5.layout import (
     LARGEST_CODE,
     MAX_TOKENS,
+    READER_TOKENS,
     Tensor,
     layout,
     quantised,
+    reader_layout,
 )
 
 from .small_e5 import KEPT, PIECES, PLACES, SCORES, SIZES, SmallE5
@@ -100,8 +103,61 @@ def test_a_tensor_of_another_shape_is_refused(small: SmallE5, tmp_path: Path) ->
         write_tensors(places, E5File(small.path), KEPT, tmp_path / "w", lambda done, total: None)
 
 
-def test_what_we_ship_is_in_the_catalogue() -> None:
-    model = load_catalogue().get("multilingual-e5-small-kefu")
-    content = shipped_graph().read_bytes()
+def write_learnt(path: Path, **changes: np.ndarray) -> Path:
+    """For the first layer's queries, keys and values, and for the head."""
+    chance = np.random.default_rng(3)
+    arrays = {
+        "0.query_key_value.a": chance.standard_normal((2, 64)).astype(np.float16),
+        "0.query_key_value.b": chance.standard_normal((192, 2)).astype(np.float16),
+        "head.weights": chance.standard_normal((64, 1)).astype(np.float32),
+        "head.bias": np.array([-2], np.float32),
+    }
+    np.savez(path, **(arrays | changes))
+    return path
+
+
+def test_a_reader_has_what_was_learnt_in_its_weights_and_a_head(
+    small: SmallE5, tmp_path: Path
+) -> None:
+    learnt = write_learnt(tmp_path / "learnt.npz")
+    (tmp_path / "made").mkdir()
+    assemble_reader(small.path, tmp_path / "made", learnt)
+    places = {place.name: place for place in reader_layout(SIZES, len(KEPT))}
+    arrays = np.load(learnt)
+    weights = np.concatenate([small.matrix(f"l0.{part}.w") for part in "qkv"])
+    weights = weights + arrays["0.query_key_value.b"].astype(float) @ arrays["0.query_key_value.a"]
+    codes = stored(tmp_path / "made", places["0.query_key_value.codes"])
+    scales = stored(tmp_path / "made", places["0.query_key_value.scales"])
+    assert np.abs(codes.T * scales[:, None] - weights).max() <= scales.max() / 2 * 1.001
+    for name in ("head.weights", "head.bias"):
+        np.testing.assert_array_equal(stored(tmp_path / "made", places[name]), arrays[name])
+    same = small.matrix("l1.fi.w")
+    codes = stored(tmp_path / "made", places["1.inner.codes"])
+    scales = stored(tmp_path / "made", places["1.inner.scales"])
+    assert np.abs(codes.T * scales[:, None] - same).max() <= scales.max() / 2 * 1.001
+    positions = stored(tmp_path / "made", places["positions"])
+    assert positions.shape == (READER_TOKENS, 64)
+
+
+def test_an_adapter_that_does_not_fit_is_refused(small: SmallE5, tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "none.npz").write_bytes(b"no arrays")
+    with pytest.raises(ModelCorrupt, match="not an adapter"):
+        assemble_reader(small.path, tmp_path / "made", tmp_path / "none.npz")
+    wide = write_learnt(tmp_path / "wide.npz", **{"head.weights": np.zeros((65, 1), np.float32)})
+    with pytest.raises(ModelCorrupt, match=r"tensor head\.weights is float32 \(65, 1\)"):
+        assemble_reader(small.path, tmp_path / "made", wide)
+    other = write_learnt(tmp_path / "other.npz", **{"0.query_key_value.a": np.zeros((2, 65))})
+    with pytest.raises(ModelCorrupt, match="query_key_value"):
+        assemble_reader(small.path, tmp_path / "made", other)
+
+
+@pytest.mark.parametrize(
+    ("name", "graph"),
+    [("multilingual-e5-small-kefu", "pairs"), ("multilingual-e5-small-reader", "reader")],
+)
+def test_what_we_ship_is_in_the_catalogue(name: str, graph: str) -> None:
+    model = load_catalogue().get(name)
+    content = shipped_graph(graph).read_bytes()
     assert model.files[0].size_bytes == len(content)
     assert model.files[0].sha256 == hashlib.sha256(content).hexdigest()

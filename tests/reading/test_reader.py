@@ -1,0 +1,96 @@
+"""The reader's graph, with random weights against numpy, and as it is taught."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kefu.errors import ModelCorrupt, ModelMissing
+from kefu.inference.models.e5.layout import GRAPH, PIECES, WEIGHTS, reader_layout
+from kefu.inference.models.resolve import READER
+from kefu.paraphrase.pieces import read_pieces
+from kefu.reading.reader import Passage, Reader
+from kefu.reading.rows import row_of
+from tests.paraphrase import numpy_network
+from tests.paraphrase.numpy_network import NumpyNetwork, write_random_weights
+
+TENSORS = reader_layout(numpy_network.SIZES, numpy_network.PIECES)
+LETTERS = "abcdefghijklmnopqrstuvwxyz怎么退货可以取消订单吗。"
+PASSAGE = Passage("怎么退货", "订单可以取消。退货怎么退。 how to cancel. an order")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("reader") / READER
+    made.mkdir()
+    graph = resources.files("kefu.inference.models.e5") / "reader.onnx"
+    (made / GRAPH).write_bytes(graph.read_bytes())
+    write_random_weights(made, TENSORS)
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", *LETTERS]
+    pieces += [f"unused{number}" for number in range(len(pieces), numpy_network.PIECES)]
+    (made / PIECES).write_text("".join(f"{piece}\t-1.5\n" for piece in pieces), "utf-8")
+    return made
+
+
+def test_the_graph_answers_as_numpy_does(folder: Path):
+    pieces, network = read_pieces(folder / PIECES), NumpyNetwork(folder, TENSORS)
+    sentences = ["订单可以取消。", "退货怎么退。", " how to cancel.", " an order"]
+    row = row_of("可以取消吗", "怎么退", PASSAGE.title, sentences, pieces)
+    logits = network.logits(row.ids)
+    wanted = [1 / (1 + np.exp(-logits[begin:end].mean())) for begin, end in row.places]
+    told = Reader(folder).read("可以取消吗", "怎么退", [PASSAGE])
+    assert [one.sentence for one in told] == [sentence.strip() for sentence in sentences]
+    np.testing.assert_allclose([one.probability for one in told], wanted, atol=0.05)
+    assert np.ptp(wanted) > 0.01  # else anything would pass
+
+
+def test_each_passage_is_read_for_itself(folder: Path):
+    reader = Reader(folder)
+    (other,) = reader.read("怎么退", "", [Passage("", "可以退货。")])
+    both = reader.read("怎么退", "", [PASSAGE, Passage("", "可以退货。")])
+    assert (both[-1].passage, both[-1].place) == (1, 0)
+    assert both[-1].probability == other.probability
+
+
+def test_several_threads_get_what_one_gets(folder: Path):
+    reader = Reader(folder)
+    alone = reader.read("怎么退", "", [PASSAGE])
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: reader.read("怎么退", "", [PASSAGE]), range(8)))
+    assert all(told == alone for told in found)
+
+
+def test_what_is_missing_or_broken_is_named(folder: Path, tmp_path: Path):
+    with pytest.raises(ModelMissing, match="kefu models pull"):
+        Reader(tmp_path)
+    for name in (GRAPH, WEIGHTS, PIECES):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(ModelCorrupt):
+        Reader(tmp_path)
+
+
+REAL = [
+    ("软胶的脏了能丢洗碗机么", "可以水煮消毒，也可以放进洗碗机"),
+    ("适合多大的孩子", "适合 10 个月以上"),
+    ("保修多久", None),
+]
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(("question", "sentence"), REAL)
+def test_it_marks_the_sentence_that_answers(models_dir: Path, question: str, sentence: str | None):
+    passage = Passage(
+        "软胶积木",
+        "软胶积木一盒 40 块，适合 10 个月以上。材质是食品级硅胶，可以水煮消毒，也可以放进洗碗机。",
+    )
+    told = Reader(models_dir / READER).read(question, "", [passage])
+    best = max(told, key=lambda one: one.probability)
+    if sentence is None:
+        assert best.probability < 0.5
+    else:
+        assert sentence in best.sentence
+        assert best.probability > 0.5
