@@ -65,6 +65,7 @@ def main() -> None:
     adapters = add_adapters(model, plan.rank, plan.alpha, plan.seed)
     for layer in model.model.layers:
         layer.compile(dynamic=True)  # half the time goes into passes over memory that fuse
+    loss_of = torch.compile(_loss, dynamic=True)
     steps = [
         batch
         for epoch in range(plan.epochs)
@@ -82,8 +83,8 @@ def main() -> None:
     seconds, done_tokens = time.monotonic(), 0
     for number in range(begun, len(steps)):
         for group in optimizer.param_groups:
-            group["lr"] = plan.learning_rate * _share(number, len(steps), plan.warm_up)
-        loss = _step(model, steps[number], optimizer, trained)
+            group["lr"] = plan.learning_rate * share_of_rate(number, len(steps), plan.warm_up)
+        loss = _step(model, steps[number], optimizer, trained, loss_of)
         done_tokens += sum(map(len, steps[number]))
         if number % 10 == 9 or number + 1 == len(steps):
             speed = done_tokens / (time.monotonic() - seconds)
@@ -186,7 +187,9 @@ def tensors(rows: Sequence[Row]) -> Tensors:
     return Tensors(ids, places, group, torch.tensor(answers))
 
 
-def _step(model: Any, rows: Sequence[Row], optimizer: Any, trained: Sequence[Any]) -> float:
+def _step(
+    model: Any, rows: Sequence[Row], optimizer: Any, trained: Sequence[Any], loss_of: Any
+) -> float:
     batch = tensors(rows)
     masks = {
         "full_attention": batch.mask(None),
@@ -197,7 +200,7 @@ def _step(model: Any, rows: Sequence[Row], optimizer: Any, trained: Sequence[Any
     ).last_hidden_state
     which, before, wanted, lengths = batch.answers.unbind(1)
     # Only where an answer is written: the output layer is a third of the work.
-    loss = _loss(states[which, before], model.lm_head.weight, wanted, lengths)
+    loss = loss_of(states[which, before], model.lm_head.weight, wanted, lengths)
     optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -205,7 +208,6 @@ def _step(model: Any, rows: Sequence[Row], optimizer: Any, trained: Sequence[Any
     return float(loss.detach())
 
 
-@torch.compile(dynamic=True)
 def _loss(
     states: torch.Tensor, output: torch.Tensor, wanted: torch.Tensor, lengths: torch.Tensor
 ) -> torch.Tensor:
@@ -216,7 +218,7 @@ def _loss(
     return (losses * weights).sum() / weights.sum()
 
 
-def _share(number: int, steps: int, warm_up: float) -> float:
+def share_of_rate(number: int, steps: int, warm_up: float) -> float:
     """Of the learning rate: up in a line, down in a half cosine."""
     first = max(1, round(steps * warm_up))
     if number < first:

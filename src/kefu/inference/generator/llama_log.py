@@ -18,7 +18,14 @@ TAIL_LINES = 40
 _LINE = re.compile(r"^\d+(?:\.\d+){3} ([DIWE]) (.*)$")
 _LEVELS = {"D": "debug", "I": "debug", "W": "warning", "E": "error"}
 # Warnings of every start and of every customer who leaves early: nothing anyone could act on.
-_HARMLESS = ("control-looking token", "full-size SWA cache", "swa_full", "cancel task")
+_HARMLESS = (
+    "control-looking token",
+    "full-size SWA cache",
+    "swa_full",
+    "cancel task",
+    "making room for prompt cache",
+    "cannot use buft",
+)
 
 
 class LlamaLog:
