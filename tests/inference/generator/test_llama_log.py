@@ -11,6 +11,7 @@ from kefu.inference.generator.llama_log import TAIL_LINES, LlamaLog
         (b"0.00.003.989 E llama_model_load: error loading model: bad magic\n", "error"),
         (b"0.06.008.142 W srv    operator(): unauthorized: Invalid API Key\n", "warning"),
         (b"0.25.221.232 W srv          stop: cancel task, id_task = 1017\n", "debug"),
+        (b"0.09.114.020 W srv    update: making room for prompt cache, 512 MiB\n", "debug"),
         (b"something C++ printed \xff\n", "debug"),
     ],
 )
