@@ -23,6 +23,8 @@ _SLOT = re.compile(r"\{(?:(\w+)\.)?(\w+)\}")
 _TERM = re.compile(r"[a-z']{3,}|[\u4e00-\u9fff]{2}")
 # How many passages stand beside the right one, and at which place (0: the best) it is then found.
 _BESIDE = (0, 1, 1, 2, 2, 2)
+# How often they are among the four most alike.
+_NEAR = 0.6
 _PLACES = (0, 0, 0, 1, 1, 2)
 # So many entries are missing at a time.
 _MISSING = 3
@@ -74,23 +76,31 @@ class Context:
     right: tuple[int, ...]
 
 
-def contexts(seed: int, folder: Path = DATA) -> list[Context]:
-    """One pass over the data, in random order; another seed draws other values and neighbours."""
+def contexts(
+    seed: int, folder: Path = DATA, beside: Sequence[int] = _BESIDE, near: float = _NEAR
+) -> list[Context]:
+    """One pass over the data, in random order; another seed draws other values and neighbours.
+
+    `beside`: how many passages may stand beside the right one; `near`: the share of them that are
+    among the most alike.
+    """
     chance = random.Random(seed)
     found = [
         context
         for path in sorted(folder.glob("*.jsonl"))
         for line in path.read_text("utf-8").splitlines()
-        for context in _of_business(json.loads(line), chance)
+        for context in _of_business(json.loads(line), chance, beside, near)
     ]
     chance.shuffle(found)
     return found
 
 
-def _of_business(business: Mapping[str, Any], chance: random.Random) -> Iterator[Context]:
+def _of_business(
+    business: Mapping[str, Any], chance: random.Random, beside: Sequence[int], near: float
+) -> Iterator[Context]:
     language = business["language"]
     drawn = {entry["id"]: _drawn(entry, language, chance) for entry in business["entries"]}
-    shelf = _Shelf(drawn, chance)
+    shelf = _Shelf(drawn, chance, beside, near)
     for entry in drawn.values():
         asked = [Asked("answer", ask["q"], ask["a"]) for ask in entry["asks"]]
         asked += [Asked("near_miss", question, None) for question in entry["near_misses"]]
@@ -186,9 +196,17 @@ def _filled(text: str, own: Mapping[str, str], others: Mapping[str, Mapping[str,
 class _Shelf:
     """The entries of a business, as a search would bring them: the like ones first."""
 
-    def __init__(self, entries: Mapping[str, Mapping[str, Any]], chance: random.Random) -> None:
+    def __init__(
+        self,
+        entries: Mapping[str, Mapping[str, Any]],
+        chance: random.Random,
+        beside: Sequence[int],
+        near: float,
+    ) -> None:
         self._entries = entries
         self._chance = chance
+        self._beside = beside
+        self._near = near
         self._terms = {
             key: frozenset(_TERM.findall(f"{e['title']} {e['text']}".lower()))
             for key, e in entries.items()
@@ -199,7 +217,7 @@ class _Shelf:
 
     def around(self, right: Sequence[str]) -> tuple[tuple[Passage, ...], tuple[int, ...]]:
         """The right ones among others that are like them, and where they stand."""
-        keys = list(self._like(right, self._chance.choice(_BESIDE)))
+        keys = list(self._like(right, self._chance.choice(self._beside)))
         for key in self._chance.sample(right, len(right)):
             keys.insert(min(len(keys), self._chance.choice(_PLACES)), key)
         return self.passages(keys), tuple(keys.index(key) for key in right)
@@ -215,6 +233,6 @@ class _Shelf:
         near, far = rest[:4], rest[4:]
         found = []
         for _ in range(count):
-            pool = near if (self._chance.random() < 0.6 and near) or not far else far
+            pool = near if (self._chance.random() < self._near and near) or not far else far
             found.append(pool.pop(self._chance.randrange(len(pool))))
         return found

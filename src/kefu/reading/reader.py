@@ -18,17 +18,9 @@ from kefu.errors import ModelCorrupt, ModelError, ModelMissing
 from kefu.inference.models.e5.layout import GRAPH, PIECES, WEIGHTS
 from kefu.inference.onnx_runtime import open_session
 from kefu.paraphrase.pieces import read_pieces
-from kefu.reading.rows import row_of
+from kefu.reading.rows import Passage, Row, rows_of
 
 _INPUTS = ("input_ids", "attention_mask")
-
-
-@dataclass(frozen=True)
-class Passage:
-    """`title`: its question or headings; may be empty."""
-
-    title: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -65,16 +57,14 @@ class Reader:
     def read(self, question: str, before: str, passages: Sequence[Passage]) -> list[Told]:
         """Every sentence of the passages that is read. `before`: the question of the turn before,
         where this one goes on from it. Raises `ModelError`."""
+        sentences = [sentences_of(passage.text) for passage in passages]
         return [
-            told
-            for number, passage in enumerate(passages)
-            for told in self._read(question, before, number, passage)
+            Told(place.passage, place.number, sentences[place.passage][place.number].strip(), one)
+            for row in rows_of(question, before, passages, self._pieces)
+            for place, one in zip(row.places, self._probabilities(row), strict=True)
         ]
 
-    def _read(self, question: str, before: str, number: int, passage: Passage) -> list[Told]:
-        """One run for each passage: in int8 its logits would depend a little on its neighbours."""
-        sentences = sentences_of(passage.text)
-        row = row_of(question, before, passage.title, sentences, self._pieces)
+    def _probabilities(self, row: Row) -> list[float]:
         ids = np.array([row.ids], np.int64)
         try:
             (logits,) = self._session.run(
@@ -82,11 +72,7 @@ class Reader:
             )
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise ModelError(f"The reader failed on {len(row.ids)} tokens.") from error
-        read = zip(sentences, row.places, strict=False)  # the last ones may have no place
-        return [
-            Told(number, place, sentence.strip(), _probability(logits[0, begin:end]))
-            for place, (sentence, (begin, end)) in enumerate(read)
-        ]
+        return [_probability(logits[0, place.begin : place.end]) for place in row.places]
 
 
 def _probability(logits: NDArray[np.float32]) -> float:
