@@ -35,7 +35,7 @@ CHECKPOINTS = Path(__file__).parent / "checkpoints"
 class Plan:
     """What makes an adapter. `batch_tokens` of one step, prompts and answers together."""
 
-    epochs: int = 2
+    epochs: int = 3
     batch_tokens: int = 4096
     rank: int = 24
     alpha: float = 48.0
