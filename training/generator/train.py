@@ -35,7 +35,7 @@ CHECKPOINTS = Path(__file__).parent / "checkpoints"
 class Plan:
     """What makes an adapter. `batch_tokens` of one step, prompts and answers together."""
 
-    epochs: int = 2
+    epochs: int = 3
     batch_tokens: int = 4096
     rank: int = 24
     alpha: float = 48.0
@@ -65,6 +65,7 @@ def main() -> None:
     adapters = add_adapters(model, plan.rank, plan.alpha, plan.seed)
     for layer in model.model.layers:
         layer.compile(dynamic=True)  # half the time goes into passes over memory that fuse
+    # Here and not where it is defined: PyTorch looks for a C++ compiler and warns on import.
     loss_of = torch.compile(_loss, dynamic=True)
     steps = [
         batch

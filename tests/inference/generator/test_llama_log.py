@@ -12,6 +12,7 @@ from kefu.inference.generator.llama_log import TAIL_LINES, LlamaLog
         (b"0.06.008.142 W srv    operator(): unauthorized: Invalid API Key\n", "warning"),
         (b"0.25.221.232 W srv          stop: cancel task, id_task = 1017\n", "debug"),
         (b"0.09.114.020 W srv    update: making room for prompt cache, 512 MiB\n", "debug"),
+        (b"0.02.310.772 W load: tensor 'a' (q8_0) cannot use buft CPU_REPACK\n", "debug"),
         (b"something C++ printed \xff\n", "debug"),
     ],
 )
