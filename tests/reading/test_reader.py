@@ -14,7 +14,7 @@ from kefu.inference.models.e5.layout import GRAPH, PIECES, WEIGHTS, reader_layou
 from kefu.inference.models.resolve import READER
 from kefu.paraphrase.pieces import read_pieces
 from kefu.reading.reader import Passage, Reader
-from kefu.reading.rows import row_of
+from kefu.reading.rows import rows_of
 from tests.paraphrase import numpy_network
 from tests.paraphrase.numpy_network import NumpyNetwork, write_random_weights
 
@@ -39,21 +39,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_graph_answers_as_numpy_does(folder: Path):
     pieces, network = read_pieces(folder / PIECES), NumpyNetwork(folder, TENSORS)
     sentences = ["订单可以取消。", "退货怎么退。", " how to cancel.", " an order"]
-    row = row_of("可以取消吗", "怎么退", PASSAGE.title, sentences, pieces)
+    (row,) = rows_of("可以取消吗", "怎么退", [PASSAGE], pieces)
     logits = network.logits(row.ids)
-    wanted = [1 / (1 + np.exp(-logits[begin:end].mean())) for begin, end in row.places]
+    wanted = [1 / (1 + np.exp(-logits[place.begin : place.end].mean())) for place in row.places]
     told = Reader(folder).read("可以取消吗", "怎么退", [PASSAGE])
     assert [one.sentence for one in told] == [sentence.strip() for sentence in sentences]
     np.testing.assert_allclose([one.probability for one in told], wanted, atol=0.05)
     assert np.ptp(wanted) > 0.01  # else anything would pass
 
 
-def test_each_passage_is_read_for_itself(folder: Path):
-    reader = Reader(folder)
-    (other,) = reader.read("怎么退", "", [Passage("", "可以退货。")])
-    both = reader.read("怎么退", "", [PASSAGE, Passage("", "可以退货。")])
-    assert (both[-1].passage, both[-1].place) == (1, 0)
-    assert both[-1].probability == other.probability
+def test_passages_are_read_beside_each_other(folder: Path):
+    reader, other = Reader(folder), Passage("", "可以退货。")
+    alone = reader.read("怎么退", "", [other])
+    beside = reader.read("怎么退", "", [PASSAGE, other])
+    assert (beside[-1].passage, beside[-1].place) == (1, 0)
+    assert beside[-1].sentence == alone[0].sentence
+    assert beside[-1].probability != alone[0].probability
+
+
+def test_a_passage_in_a_row_of_its_own_keeps_its_number(folder: Path):
+    long = Passage("", "退货。" * 40)
+    told = Reader(folder).read("怎么退", "", [long, long, PASSAGE])
+    assert [(one.passage, one.place) for one in told[-4:]] == [(2, n) for n in range(4)]
+    assert [one.sentence for one in told[-4:]][0] == "订单可以取消。"
 
 
 def test_several_threads_get_what_one_gets(folder: Path):

@@ -14,7 +14,7 @@ import pytest
 
 from kefu.inference.models.e5.assemble import Adapter
 from kefu.inference.models.e5.e5_file import E5File
-from kefu.reading.rows import Row
+from kefu.reading.rows import Place, Row
 from tests.bert.small_models import installed
 from tests.inference.models.e5.small_e5 import KEPT, SIZES, write_e5
 
@@ -65,10 +65,32 @@ def test_half_of_what_is_read_answers(examples: ModuleType):
     found = examples.readings(0)
     assert found == examples.readings(0)
     assert found != examples.readings(1)
-    counts = Counter(min(sum(reading.tells), 2) for reading in found)
+    counts = Counter(min(sum(map(sum, reading.tells)), 2) for reading in found)
     assert 0.35 < counts[1] / len(found) < 0.55
     assert counts[2] > 300  # two questions, or two sentences
-    assert all(len(reading.tells) == len(reading.sentences) for reading in found)
+    assert all(len(reading.tells) == len(reading.passages) for reading in found)
+    assert sum(len(reading.passages) > 1 for reading in found) > 0.9 * len(found)
+
+
+def test_a_sentence_that_answers_beats_one_that_does_not(training: ModuleType, tmp_path: Path):
+    """The loss falls when the odds of the right sentence rise, and when those of another fall."""
+    torch = importlib.import_module("torch")
+    row = Row((0, 5, 2, 6, 2, 7, 2), (Place(0, 0, 3, 5), Place(0, 1, 5, 7)))
+
+    class Fixed(torch.nn.Module):  # type: ignore[misc]  # torch is not there for mypy
+        def forward(self, ids: object, mask: object) -> object:
+            return torch.tensor([[0.0] * 3 + [right] * 2 + [other] * 2 + [0.0] * 9])
+
+    def loss(wanted: tuple[bool, bool]) -> float:
+        return float(training.loss_of(Fixed(), [(row, wanted)]))
+
+    right, other = 1.0, -1.0
+    small = loss((True, False))
+    right, other = -1.0, 1.0
+    assert loss((True, False)) > small
+    assert loss((False, True)) == pytest.approx(small)
+    right, other = -3.0, -3.0
+    assert loss((False, False)) < loss((True, False))
 
 
 def test_rows_of_a_batch_are_read_each_for_itself(training: ModuleType, tmp_path: Path):
@@ -76,8 +98,8 @@ def test_rows_of_a_batch_are_read_each_for_itself(training: ModuleType, tmp_path
     torch.manual_seed(0)
     net = _net(tmp_path)
     rows = [
-        Row((0, 5, 2, 6, 7, 2), ((2, 5),)),
-        Row((0, 6, 2, 5, 2, 7, 7, 7, 2), ((2, 4), (4, 8))),
+        Row((0, 5, 2, 6, 7, 2), (Place(0, 0, 2, 5),)),
+        Row((0, 6, 2, 5, 2, 7, 7, 7, 2), (Place(0, 0, 2, 4), Place(1, 0, 4, 8))),
     ]
     with torch.no_grad():
         together = training.logits_of(net, rows)
