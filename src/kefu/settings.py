@@ -247,9 +247,15 @@ class RepliesSettings(Section):
     reader: bool = Field(
         True, description="Answer with the sentences of a passage that tell, before one is written."
     )
-    # Chosen on the tuning half of `kefu generate evaluate`: docs/generation.md.
+    # Both chosen on the tuning half of `kefu generate evaluate`: docs/generation.md.
     tells_score: float = Field(
-        0.5, ge=0, le=1, description="Probability from which a sentence counts as an answer."
+        0.85, ge=0, le=1, description="Probability from which a sentence is said as the answer."
+    )
+    least_certainty: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        description="Probability from which a small trained model's reply is said.",
     )
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from kefu.clauses import sentences_of
-from kefu.reading.reader import Passage, Told
+from kefu.reading.reader import Told
+from kefu.reading.rows import Passage
 from kefu.settings import ConversationSettings, Settings
 from kefu.turn.reply import Message, Reply
 from tests.fakes import ScriptedGenerator

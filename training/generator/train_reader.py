@@ -72,9 +72,7 @@ def main() -> None:
     print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB")
 
 
-def teach(
-    net: ReaderNet, steps: Sequence[Sequence[Sample]], plan: Plan, checkpoint: Path
-) -> None:
+def teach(net: ReaderNet, steps: Sequence[Sequence[Sample]], plan: Plan, checkpoint: Path) -> None:
     """Goes on from `checkpoint` where there is one of the same plan."""
     net.freeze_in_half_precision()
     for layer in net.layers:

@@ -17,7 +17,7 @@ from rich.text import Text
 from kefu.cli.context import settings_of
 from kefu.cli.output import print_json, stages
 from kefu.errors import InvalidInput
-from kefu.generation.evaluate import Answer, Figures, Report, evaluate, reads_with
+from kefu.generation.evaluate import Answer, Figures, Report, evaluate
 from kefu.generation.judging import Outcome
 from kefu.generation.tasks import Task, read_tasks, shop_tasks
 from kefu.inference.embedded import open_generator
@@ -129,7 +129,8 @@ async def _evaluate(
             generator,
             PromptWriter(style),
             Path(settings.generator.model).name if with_generator else READER,
-            reads=reads_with(reader, settings.replies.tells_score) if reader else None,
+            read=reader.read if reader else None,
+            replies=settings.replies,
             parallel=parallel,
             on_progress=on_progress,
         )
@@ -168,6 +169,7 @@ def _as_json(report: Report) -> dict[str, Any]:
             "written": answer.written,
             "guarded": answer.guarded,
             "told": answer.told,
+            "certainty": answer.certainty,
             "fault": answer.fault,
             "outcome_written": answer.of_written.outcome,
             "outcome_guarded": answer.of_guarded.outcome,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,8 +14,10 @@ from kefu.generation.tasks import Task
 from kefu.inference.generator.protocol import Generator, Piece, Usage
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.shelf import Match
-from kefu.reading import reader as reading
-from kefu.reading.reader import Reader
+from kefu.reading.reader import Told
+from kefu.reading.rows import Passage
+from kefu.settings import RepliesSettings
+from kefu.turn.certainty import certainty
 from kefu.turn.extraction import extract
 from kefu.turn.grounding import Grounding
 from kefu.turn.grounding import Verdict as Fault
@@ -27,15 +29,15 @@ from kefu.turn.written import Written
 MAX_TOKENS = 256
 
 Progress = Callable[[int, int], None]
-Reads = Callable[[Task], str | None]
-"""The sentences of its passages that answer a task."""
+Read = Callable[[str, str, Sequence[Passage]], Sequence[Told]]
+"""`Reader.read`."""
 
 
 @dataclass(frozen=True)
 class Answer:
     """What was written for a task. `guarded`: what of it a customer would read; `fault`: why not all.
 
-    `told`: the sentences that the reader found to answer, None where it found none. `desk`: what a
+    `certainty`: how likely what is guarded is right, where that is asked. `told`: the sentences that the reader found to answer, None where it found none. `desk`: what a
     customer reads of the whole desk: those, else what is guarded.
     `shows_passage`: nothing of it held, so that the nearest passage is shown as what was found.
     """
@@ -45,6 +47,7 @@ class Answer:
     guarded: str
     fault: Fault | None
     usage: Usage | None
+    certainty: float | None = None
     told: str | None = None
 
     @property
@@ -118,22 +121,27 @@ async def evaluate(
     prompts: PromptWriter,
     model: str,
     *,
-    reads: Reads | None = None,
+    read: Read | None = None,
+    replies: RepliesSettings | None = None,
     parallel: int = 1,
     on_progress: Progress = lambda done, total: None,
 ) -> Report:
     """Have every task answered, `parallel` at a time. Raises as the generator does.
 
-    Without a generator nothing is written; `reads` is asked first in any case."""
+    Without a generator nothing is written; the reader is asked first in any case."""
     places = asyncio.Semaphore(parallel)
+    settings = replies or RepliesSettings()
     done = 0
 
     async def answer(task: Task) -> Answer:
         nonlocal done
         async with places:
-            told = await asyncio.to_thread(reads, task) if reads else None
-            found = await _answer(task, generator, prompts) if generator else _nothing(task)
-            found = replace(found, told=told)
+            told = await asyncio.to_thread(_read, task, read) if read else ()
+            found = _nothing(task)
+            if generator:
+                found = await _answer(task, generator, prompts, told, settings)
+            extraction = extract(told, settings.tells_score, task.language)
+            found = replace(found, told=extraction.text if extraction else None)
         done += 1
         on_progress(done, len(tasks))
         return found
@@ -162,42 +170,43 @@ def report(model: str, style: str, answers: Sequence[Answer]) -> Report:
     )
 
 
-async def _answer(task: Task, generator: Generator, prompts: PromptWriter) -> Answer:
+async def _answer(
+    task: Task,
+    generator: Generator,
+    prompts: PromptWriter,
+    told: Sequence[Told],
+    replies: RepliesSettings,
+) -> Answer:
     matches = tuple(_matches(task))
     rounds = [Round(turn.question, turn.reply) for turn in task.turns]
     prompt = prompts.write(task.question, rounds, matches, task.language)
-    text, last = await _whole(generator.stream(prompt, max_tokens=MAX_TOKENS))
     entries = [match.entry for match in prompts.choose(matches)]
     grounding = Grounding(task.question, entries, copies_only=prompts.copies_only)
-    written = Written(grounding, prompts.refusal(task.language))
-    written.add(text)
+    written, whole = Written(grounding, prompts.refusal(task.language)), ""
+    last = Piece("")
+    async with aclosing(generator.stream(prompt, max_tokens=MAX_TOKENS)) as pieces:
+        async for last in pieces:
+            whole += last.text
+            written.add(last.text, last.logprob)
     if not written.fault:
         written.finish(last.finish_reason)
-    return Answer(task, text.strip(), written.text, written.fault, last.usage)
+    probability = None
+    if prompts.is_doubted and written.text:
+        probability = certainty(written.logprob or 0.0, told, written.text)
+        if probability < replies.least_certainty:
+            written.doubt()
+    return Answer(task, whole.strip(), written.text, written.fault, last.usage, probability)
 
 
 def _nothing(task: Task) -> Answer:
     return Answer(task, "", "", Fault.REFUSED, None)
 
 
-def reads_with(reader: Reader, least: float) -> Reads:
+def _read(task: Task, read: Read) -> Sequence[Told]:
     """As the desk asks its reader: with the question before, where there is one."""
-
-    def read(task: Task) -> str | None:
-        before = task.turns[-1].question if task.turns else ""
-        passages = [reading.Passage(p.title, p.text) for p in task.passages[:MOST_READ]]
-        told = extract(reader.read(task.question, before, passages), least, task.language)
-        return told.text if told else None
-
-    return read
-
-
-async def _whole(pieces: AsyncGenerator[Piece, None]) -> tuple[str, Piece]:
-    text, last = "", Piece("")
-    async with aclosing(pieces):
-        async for last in pieces:
-            text += last.text
-    return text, last
+    before = task.turns[-1].question if task.turns else ""
+    passages = [Passage(p.title, p.text) for p in task.passages[:MOST_READ]]
+    return read(task.question, before, passages)
 
 
 def _matches(task: Task) -> Iterable[Match]:

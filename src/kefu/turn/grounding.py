@@ -48,6 +48,7 @@ class Verdict(StrEnum):
     AFFIRMED = "affirmed"  # yes or no to something that the passages do not name
     CONTRADICTED = "contradicted"
     CUT_OFF = "cut_off"
+    DOUBTED = "doubted"  # all of it stands there; that it answers is not likely enough
 
     @property
     def is_fault(self) -> bool:

@@ -156,6 +156,12 @@ class PromptWriter:
         return self.style == "completion"
 
     @property
+    def is_doubted(self) -> bool:
+        """Whether a reply is weighed as a whole before any of it is read: a small trained model
+        says what the passages say, and the wrong thing of it too often."""
+        return self.style == "trained"
+
+    @property
     def digest(self) -> str:
         """Changes with everything that shapes a prompt besides its question and passages."""
         openings = [(prompt.text, prompt.messages) for prompt in self.openings()]
@@ -180,7 +186,8 @@ class PromptWriter:
                 TrainedPassage(match.entry.question, text)
                 for match, text in zip(chosen, texts, strict=True)
             ]
-            return Prompt(text=trained_prompt(language, question, talk, shown), stop=("\n",))
+            text = trained_prompt(language, question, talk, shown)
+            return Prompt(text=text, stop=("\n",), with_logprobs=True)
         if self.style == "chat":
             return _chat(words, question, rounds, texts)
         return _completion(words, question, rounds, texts)

@@ -19,9 +19,11 @@ from kefu.knowledge.index import Match
 from kefu.knowledge.match import Passages
 from kefu.language import Language
 from kefu.moderation.streaming import StreamGuard
-from kefu.reading.reader import Passage, Reader
+from kefu.reading.reader import Reader, Told
+from kefu.reading.rows import Passage
 from kefu.settings import RepliesSettings
 from kefu.telemetry import Metrics, StageClock
+from kefu.turn.certainty import certainty
 from kefu.turn.draft import (
     Draft,
     citation_of,
@@ -82,8 +84,9 @@ class Writer:
         self, question: Question, found: Passages, emit: Emit, clock: StageClock
     ) -> Draft:
         """Answer from `found`. Raises as the generator does."""
-        if draft := await self._read(question, found, clock):
-            return draft
+        told = await self._read(question, found, clock)
+        if extraction := extract(told, self.replies.tells_score, question.language):
+            return from_extraction(extraction, self._readable(found))
         if not self._may_write(question, found):
             return self.point_out(found.matches, question.language)
         entries = [match.entry for match in self.prompts.choose(found.matches)]
@@ -92,7 +95,7 @@ class Writer:
             key = self.answers.flight_key(question.text, question.scope, entries)
 
         async def generate(flight: Flight[Draft]) -> Draft:
-            return await self._generate(question, found, flight.emit)
+            return await self._generate(question, found, told, flight.emit)
 
         with clock("generate"), self.flights.join(key, generate) as flight:
             async with aclosing(flight.pieces()) as pieces:
@@ -101,18 +104,20 @@ class Writer:
                     emit(piece)
             return await flight.result()
 
-    async def _read(self, question: Question, found: Passages, clock: StageClock) -> Draft | None:
-        """The sentences that answer, where the reader is sure of some: cheaper than writing, and
-        nothing in it can be made up."""
+    async def _read(self, question: Question, found: Passages, clock: StageClock) -> Sequence[Told]:
+        """How likely each sentence answers: cheaper than writing, and nothing can be made up."""
         if self.reader is None:
-            return None
-        shown = [match for match in found.matches if not match.foreign][:MOST_READ]
-        passages = [Passage(match.entry.question, match.entry.answer) for match in shown]
+            return ()
+        passages = [
+            Passage(match.entry.question, match.entry.answer) for match in self._readable(found)
+        ]
         before = question.rounds[-1].question if question.rounds else ""
         with clock("read"):
-            told = await asyncio.to_thread(self.reader.read, question.text, before, passages)
-        extraction = extract(told, self.replies.tells_score, question.language)
-        return from_extraction(extraction, shown) if extraction else None
+            return await asyncio.to_thread(self.reader.read, question.text, before, passages)
+
+    @staticmethod
+    def _readable(found: Passages) -> list[Match]:
+        return [match for match in found.matches if not match.foreign][:MOST_READ]
 
     def point_out(self, matches: Sequence[Match], language: Language) -> Draft:
         """Between several entries ask back; one is quoted where it is near enough; or a person."""
@@ -124,7 +129,9 @@ class Writer:
             return from_quote(best, language, self.replies)
         return handoff(intent_of(best), language, self.replies)
 
-    async def _generate(self, question: Question, found: Passages, emit: Emit) -> Draft:
+    async def _generate(
+        self, question: Question, found: Passages, told: Sequence[Told], emit: Emit
+    ) -> Draft:
         """One generation, for everybody who asks this at the moment; kept where it may be."""
         best = found.matches[0]
         shown = self.prompts.choose(found.matches)
@@ -134,18 +141,23 @@ class Writer:
         )
         written, guard = Written(grounding, self.prompts.refusal(language)), self.gate.guard()
         prompt = self.prompts.write(question.text, question.rounds, found.matches, language)
-        usage = await self._stream(prompt, message.max_tokens, written, guard, emit)
+        is_held = self.prompts.is_doubted
+        send = _hold if is_held else emit
+        usage = await self._stream(prompt, message.max_tokens, written, guard, send)
+        confidence = self._weigh(written, told) if is_held else best.score
         if written.fault:
             self.metrics.ungrounded_replies.labels(written.fault).inc()
             log.info("reply_not_grounded", reason=written.fault, turn_id=message.turn_id)
         if written.text:
+            text = self.gate.masked(written.text)
             draft = Draft(
-                text=self.gate.masked(written.text),
+                text=text,
                 source="model",
                 intent=intent_of(best),
-                confidence=best.score,
+                confidence=confidence,
                 citations=tuple(citation_of(shown[number]) for number in written.passages),
                 usage=usage,
+                unsent=text if is_held else "",
             )
             self.gate.count_reply(guard.verdict)
             if not guard.is_stopped:
@@ -157,8 +169,17 @@ class Writer:
         else:
             draft = self.point_out(found.matches, language)
         # Callers that show only the deltas read on after what was sent; others replace it.
-        gap = "\n\n" if guard.has_sent else ""
+        gap = "\n\n" if guard.has_sent and not is_held else ""
         return replace(draft, usage=usage, unsent=gap + draft.unsent)
+
+    def _weigh(self, written: Written, told: Sequence[Told]) -> float:
+        """How likely a reply is right, 0 to 1; what is not likely enough is dropped."""
+        if not written.text:
+            return 0.0
+        probability = certainty(written.logprob or 0.0, told, written.text)
+        if probability < self.replies.least_certainty:
+            written.doubt()
+        return probability
 
     def _keep(
         self, question: Question, draft: Draft, shown: Sequence[Match], *, is_whole: bool
@@ -212,7 +233,7 @@ class Writer:
         async with aclosing(pieces):
             async for last in pieces:
                 tokens += 1  # servers send a piece for each token
-                await send(written.add(last.text))
+                await send(written.add(last.text, last.logprob))
                 if written.fault or guard.is_blocked:
                     # Stopped before the server counted: ours is a count and an estimate.
                     usage = last.usage or Usage(prompt_tokens(prompt), tokens, None, None)
@@ -227,3 +248,7 @@ class Writer:
         if "first_token" not in clock.timings_ms:
             clock.timings_ms["first_token"] = round(clock.seconds * 1000, 3)
             self.metrics.first_token_seconds.observe(clock.seconds)
+
+
+def _hold(_: str) -> None:
+    """Nothing is read of a reply before it was weighed as a whole."""

@@ -12,11 +12,13 @@ class Prompt:
     """What the model reads. Exactly one of `text` (base models) and `messages` (chat models).
 
     `messages` are OpenAI's `{"role", "content"}` objects. Writing ends before any `stop` string.
+    `with_logprobs` asks how likely each piece was to the model; only with `text`.
     """
 
     text: str | None = None
     messages: tuple[dict[str, str], ...] = ()
     stop: tuple[str, ...] = ()
+    with_logprobs: bool = False
 
     def __post_init__(self) -> None:
         if (self.text is None) == (not self.messages):
@@ -42,12 +44,14 @@ class Piece:
     """A few characters of the answer. The last piece has the finish reason and no text.
 
     `finish_reason` is OpenAI's: `stop` (the model was done) or `length` (`max_tokens` reached).
-    `usage` comes with it where the server counts.
+    `usage` comes with it where the server counts. `logprob`: the natural logarithm of how likely
+    the model found its tokens; None where it was not asked for or the server does not tell.
     """
 
     text: str
     usage: Usage | None = None
     finish_reason: str | None = None
+    logprob: float | None = None
 
 
 class Generator(Protocol):
