@@ -15,8 +15,8 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	@deploy/test-services
-	$(BIN)/kefu models pull gemma-3-270m-kefu use-multilingual-v3 multilingual-e5-small-kefu \
-		multilingual-e5-small-reader
+	$(BIN)/kefu models pull gemma-3-270m-kefu gemma-3-270m-desk use-multilingual-v3 \
+		multilingual-e5-small-kefu multilingual-e5-small-reader
 	$(BIN)/python -m pytest
 
 check: $(VENV)/dev.stamp

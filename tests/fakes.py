@@ -35,9 +35,11 @@ class HashingEncoder:
 
 @dataclass
 class ScriptedGenerator:
-    """Writes `pieces`. `gate` holds it back after the first piece until the test opens it."""
+    """Writes `pieces`, each as likely as `logprob` says. `gate` holds it back after the first piece
+    until the test opens it."""
 
     pieces: Sequence[str] = ("运费", "8元", "。")
+    logprob: float | None = None
     error: Exception | None = None
     gate: asyncio.Event | None = None
     ping_error: Exception | None = None
@@ -52,7 +54,7 @@ class ScriptedGenerator:
         done = False
         try:
             for number, text in enumerate(self.pieces):
-                yield Piece(text)
+                yield Piece(text, logprob=self.logprob)
                 if number == 0 and self.gate is not None:
                     await self.gate.wait()
             if self.error is not None:

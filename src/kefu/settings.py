@@ -75,7 +75,7 @@ class EncoderSettings(Section):
 
 class GeneratorSettings(Section):
     model: str = Field(
-        "gemma-3-270m-kefu",
+        "gemma-3-270m-desk",
         description="Catalogue name, path of a GGUF file, or URL of an OpenAI-compatible server.",
     )
     upstream_model: str = Field("", description="Model name sent to an OpenAI-compatible server.")

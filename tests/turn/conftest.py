@@ -9,6 +9,7 @@ import pytest
 from kefu.answers.cache import AnswerCache, open_answers
 from kefu.answers.flights import Flights
 from kefu.inference.encoder.batcher import BatchedEncoder
+from kefu.inference.models.resolve import PromptStyle
 from kefu.intent.service import Intents, open_intents
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.service import Knowledge, open_knowledge
@@ -66,6 +67,7 @@ class OpenBench(Protocol):
         conversation: ConversationSettings,
         replies: RepliesSettings | None = None,
         reader: Any = None,
+        style: PromptStyle = "completion",
     ) -> Bench: ...
 
 
@@ -101,6 +103,7 @@ async def open_bench(
             conversation: ConversationSettings,
             replies: RepliesSettings | None = None,
             reader: Any = None,
+            style: PromptStyle = "completion",
         ) -> Bench:
             transcript = SqliteTranscript(database)
             contexts = Contexts(transcript, conversation)
@@ -113,7 +116,7 @@ async def open_bench(
                 writer=Writer(
                     generator,
                     gate,
-                    PromptWriter("completion"),
+                    PromptWriter(style),
                     answers,
                     flights,
                     replies or settings.replies,

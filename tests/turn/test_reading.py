@@ -23,6 +23,7 @@ class FakeReader:
     """Is sure of the sentences that have `words`, and remembers what it was asked."""
 
     words: str
+    otherwise: float = 0.1
     asked: list[tuple[str, str]] = field(default_factory=list)
     shown: list[list[str]] = field(default_factory=list)
 
@@ -30,7 +31,7 @@ class FakeReader:
         self.asked.append((question, before))
         self.shown.append([passage.text for passage in passages])
         return [
-            Told(number, place, sentence.strip(), 0.9 if self.words in sentence else 0.1)
+            Told(number, place, sentence.strip(), 0.9 if self.words in sentence else self.otherwise)
             for number, passage in enumerate(passages)
             for place, sentence in enumerate(sentences_of(passage.text))
         ]

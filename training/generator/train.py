@@ -266,7 +266,7 @@ class _State:
 def _options() -> tuple[argparse.Namespace, Plan]:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", type=Path, required=True, help="folder of the pruned GGUF")
-    parser.add_argument("--output", type=Path, default=OUTPUT / "gemma-3-270m-kefu.gguf")
+    parser.add_argument("--output", type=Path, default=OUTPUT / "gemma-3-270m-desk.gguf")
     parser.add_argument(
         "--checkpoints", type=Path, default=CHECKPOINTS, help="where to keep what is half done"
     )

@@ -27,7 +27,8 @@ from kefu.inference.models.e5.e5_file import E5File
 from kefu.paraphrase.pieces import PADDING, Pieces
 from kefu.reading.rows import Row, rows_of
 
-OUTPUT = Path(__file__).parents[2] / "src" / "kefu" / "inference" / "models" / "e5" / "reader.npz"
+MODELS = Path(__file__).parents[2] / "src" / "kefu" / "inference" / "models"
+OUTPUT = MODELS / "adapters" / "multilingual-e5-small-reader.npz"
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ def test_list_shows_all_and_what_is_in_use(settings: Settings) -> None:
     assert all(name in said for name in load_catalogue().models)
     assert "missing, in use" in said
     rows = {row["name"]: row for row in json.loads(run(settings, "list", "--json").stdout)}
-    assert rows["gemma-3-270m-kefu"]["used"]
-    assert rows["gemma-3-270m-kefu"]["state"] == "missing"
+    assert rows["gemma-3-270m-desk"]["used"]
+    assert rows["gemma-3-270m-desk"]["state"] == "missing"
     assert rows["gemma-3-270m"]["size_bytes"] == 253_281_381
 
 

@@ -92,6 +92,31 @@ def test_what_was_learnt_is_in_the_weights(model: Path, tmp_path: Path):
     np.testing.assert_array_equal(after["output_norm.weight"], before["output_norm.weight"])
 
 
+def test_k_quants_become_plain_ones(tmp_path: Path):
+    """No library here writes them, so blocks are made by hand: scales, then random numbers."""
+    sizes = {Kind.Q4_K: 144, Kind.Q6_K: 210}
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", "gemma3")
+    for kind, size in sizes.items():
+        blocks = np.random.default_rng(size).integers(0, 256, (OUTPUTS, size), dtype=np.uint8)
+        scale = np.frombuffer(np.float16(0.001).tobytes(), np.uint8)
+        at = [(0, 2), (2, 4)] if kind is Kind.Q4_K else [(208, 210)]
+        for begin, end in at:
+            blocks[:, begin:end] = scale
+        writer.add_tensor(f"blk.0.{kind.name}.weight", blocks, raw_dtype=kind)
+    _finish(writer)
+    names = [f"blk.0.{kind.name}.weight" for kind in sizes]
+    adapter = write_adapter(tmp_path / "adapter.gguf", *names)
+    merge_adapter(tmp_path / "model.gguf", adapter, tmp_path / "merged.gguf")
+    kinds = {t.name: t.tensor_type for t in gguf.GGUFReader(tmp_path / "merged.gguf").tensors}
+    assert [kinds[name] for name in names] == [Kind.Q4_0, Kind.Q8_0]
+    before, after, parts = (
+        loaded(tmp_path / file) for file in ("model.gguf", "merged.gguf", "adapter.gguf")
+    )
+    for name, step in zip(names, (1 / 8, 1 / 127), strict=True):
+        wanted = before[name] + ALPHA / RANK * parts[f"{name}.lora_b"] @ parts[f"{name}.lora_a"]
+        assert np.abs(after[name] - wanted).max() <= step * np.abs(wanted).max()
+
+
 def test_the_file_says_what_was_done_and_keeps_the_rest(model: Path, tmp_path: Path):
     adapter = write_adapter(tmp_path / "adapter.gguf", "blk.0.attn_q.weight")
     merge_adapter(model, adapter, tmp_path / "merged.gguf")
@@ -165,6 +190,6 @@ def test_a_model_is_taught_when_it_is_pulled(model: Path, tmp_path: Path):
 
 def test_no_half_model_remains_where_the_adapter_is_missing(model: Path, tmp_path: Path):
     (tmp_path / "catalogue.toml").write_text(CATALOGUE, "utf-8")
-    with pytest.raises(ModelMissing, match="no adapter"):
+    with pytest.raises(ModelMissing, match=r"adapter\.gguf of the model taught is missing"):
         ensure(Settings(data_dir=tmp_path), "taught")
     assert not (tmp_path / "models" / "taught").exists()

@@ -23,12 +23,12 @@ def test_defaults_are_pulled_pruned_and_checked(tmp_path: Path, watcher: Watcher
         verify_installed(ensure(settings, name, progress=watcher))
     encoder, generator = resolve_encoder(settings), resolve_generator(settings)
     assert encoder.size_bytes == 71_794_489
-    assert generator.path.stat().st_size == 112_320_992
-    assert generator.prompt == "completion"
+    assert generator.path.stat().st_size == 115_178_080
+    assert generator.prompt == "trained"
     assert f"checking: {len(PROMPTS)}/{len(PROMPTS)} sentences identical" in watcher.steps
     assert watcher.licences == ["gemma-3-270m"]
     assert sorted(path.name for path in settings.models_dir.iterdir() if path.name[0] != ".") == [
-        "gemma-3-270m-kefu",
+        "gemma-3-270m-desk",
         "use-multilingual-v3",
     ]
     assert (generator.path.parent / "GEMMA_TERMS.html").is_file()

@@ -5,7 +5,8 @@ and took 16% of the speed of Gemma 3 270M. Merged it costs nothing.
 
 `W + alpha / rank * B A` (Hu et al. 2021) is computed in double precision, so that the file has the
 same bytes whatever order a computer's linear algebra adds in. Quantising is llama.cpp's own, in the
-`gguf` package; that has no writer for K-quants, so matrices of these kinds become Q8_0.
+`gguf` package. That has no writer for K-quants: their matrices become the plain kind that is nearest
+in speed (training/generator/README.md has the figures).
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from kefu.inference.models.files import replace_durably
 from kefu.inference.models.gguf_file import GgufFile, Tensor, open_gguf
 from kefu.inference.models.gguf_writing import UINT32, pad, scalar, string, write_head
 
-MERGING_VERSION = 1
+MERGING_VERSION = 2
 """Raise when the arithmetic or the layout changes: the catalogue's SHA-256 changes with it."""
 
 _KEPT_KINDS = (Kind.F32, Kind.F16, Kind.Q4_0, Kind.Q4_1, Kind.Q5_0, Kind.Q5_1, Kind.Q8_0)
+_BECOMES = {Kind.Q2_K: Kind.Q4_0, Kind.Q3_K: Kind.Q4_0, Kind.Q4_K: Kind.Q4_0, Kind.Q5_K: Kind.Q5_0}
 _A, _B = ".lora_a", ".lora_b"
 OnProgress = Callable[[int, int], None]
 """Told the bytes written and the bytes to write."""
@@ -120,7 +122,8 @@ def _write(
 
 def _merged(tensor: Tensor) -> Tensor:
     """The matrix as it will be stored."""
-    kind = Kind(tensor.kind) if Kind(tensor.kind) in _KEPT_KINDS else Kind.Q8_0
+    old = Kind(tensor.kind)
+    kind = old if old in _KEPT_KINDS else _BECOMES.get(old, Kind.Q8_0)
     shape = quant_shape_to_byte_shape if kind not in (Kind.F32, Kind.F16) else _plain_shape
     return replace(tensor, kind=int(kind), size=int(np.prod(shape(tensor.dims[::-1], kind))))
 
