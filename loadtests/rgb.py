@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
@@ -21,6 +22,7 @@ from typing import Any
 from kefu.generation.evaluate import Report, evaluate
 from kefu.generation.tasks import Passage, Task
 from kefu.inference.embedded import open_generator
+from kefu.reading.loading import open_reader
 from kefu.settings import load_settings
 from kefu.telemetry import Metrics
 from kefu.turn.prompt import PromptWriter
@@ -63,8 +65,16 @@ async def measure(options: argparse.Namespace) -> Report:
     async with AsyncExitStack() as stack:
         opened, style = await open_generator(settings, Metrics(), stack)
         tasks = list(tasks_of(options.file))
+        reader = open_reader(settings)
         return await evaluate(
-            tasks, opened, PromptWriter(style), generator.model, parallel=options.parallel
+            tasks,
+            opened,
+            PromptWriter(style),
+            generator.model,
+            read=reader.read if reader else None,
+            replies=settings.replies,
+            parallel=options.parallel,
+            on_progress=lambda done, total: print(f"\r{done}/{total}", end="", file=sys.stderr),
         )
 
 
@@ -82,7 +92,12 @@ def main() -> None:
     if options.json:
         print(json.dumps(asdict(replace(found, answers=())), indent=2))
         return
-    for name, figures in (("as written", found.written), ("after the guard", found.guarded)):
+    rows = (
+        ("as written", found.written),
+        ("after the guard", found.guarded),
+        ("with the reader", found.desk),
+    )
+    for name, figures in rows:
         print(f"{name}: 2 right and 2 wrong: answered {figures.answered:.1%}, refused "
               f"{figures.refused_wrongly:.1%}; wrong only: refused {figures.refused:.1%}")  # fmt: skip
 
