@@ -183,7 +183,7 @@ def _moments(samples: Sequence[Sample], seconds: float, count: int) -> Iterable[
         yield Moment(
             at=number * width,
             seconds=width,
-            replies=Counter(sample.source for sample in good),
+            replies=dict(Counter(sample.source for sample in good)),
             errors=len(group) - len(good),
             quick=_latency(s.latency for s in good if s.source != WRITTEN),
             written=_latency(s.latency for s in good if s.source == WRITTEN),
