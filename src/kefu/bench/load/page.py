@@ -176,7 +176,7 @@ def _draw_bars(figure: Any, found: Figures) -> None:
         for place, value in zip(places, values, strict=True):
             panel.annotate(_ms(value), (place, value), ha="center", va="bottom", fontsize=7)
     panel.set_xticks(range(len(names)), names)
-    panel.set_yscale("log")
+    _logarithmic(panel)
     _plain(panel, "ms: p50, p90, p99")
 
 
@@ -193,7 +193,7 @@ def _draw_times(figure: Any, moments: Sequence[Moment]) -> None:
         if known:
             times = [at for at, _ in known]
             panel.plot(times, [getattr(x, percentile) for _, x in known], label=label, color=colour)
-    panel.set_yscale("log")
+    _logarithmic(panel)
     _plain(panel, "ms", "seconds")
     panel.legend(frameon=False, fontsize=8, ncols=2)
 
@@ -224,6 +224,13 @@ def _draw_loads(figure: Any, loads: Mapping[str, Sequence[Load]]) -> None:
     _plain(left, "cores in use", "seconds")
     _plain(right, "MiB resident", "seconds")
     left.legend(frameon=False, fontsize=8)
+
+
+def _logarithmic(panel: Any) -> None:
+    panel.set_yscale("log")
+    for axis_ticks in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
+        axis_ticks(lambda value, _: f"{value:g}")
+    panel.tick_params(axis="y", which="minor", labelsize=7)
 
 
 def _plain(panel: Any, what: str, below: str = "") -> None:
