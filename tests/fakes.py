@@ -35,13 +35,17 @@ class HashingEncoder:
 
 @dataclass
 class ScriptedGenerator:
-    """Writes `pieces`. `gate` holds it back after the first piece until the test opens it."""
+    """Writes `pieces`. `gate` holds it back after the first piece until the test opens it.
+
+    `positions`: where it says that it stands in line before that.
+    """
 
     pieces: Sequence[str] = ("运费", "8元", "。")
     error: Exception | None = None
     gate: asyncio.Event | None = None
     ping_error: Exception | None = None
     prompts: list[Prompt] = field(default_factory=list)
+    positions: Sequence[int] = ()
     running: int = 0
     finished: int = 0
     closed_early: int = 0
@@ -51,6 +55,9 @@ class ScriptedGenerator:
         self.running += 1
         done = False
         try:
+            for position in self.positions:
+                yield Piece("", position=position)
+                await asyncio.sleep(0)
             for number, text in enumerate(self.pieces):
                 yield Piece(text)
                 if number == 0 and self.gate is not None:

@@ -84,6 +84,12 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self.unwritten_replies = Counter(
+            "kefu_unwritten_replies",
+            "Replies given in place of a generated one because the generator's queue was full.",
+            ["source"],
+            registry=self.registry,
+        )
         self.tokens = Counter(
             "kefu_generator_tokens",
             "Tokens read and written.",

@@ -10,8 +10,9 @@ import structlog
 
 from kefu.answers.answer import NewAnswer
 from kefu.answers.cache import AnswerCache
-from kefu.answers.flights import Flight, Flights
+from kefu.answers.flights import Flight, Flights, InLine, Stopped
 from kefu.answers.key import Scope
+from kefu.errors import Overloaded
 from kefu.inference.encoder.batcher import Vector
 from kefu.inference.generator.protocol import Generator, Piece, Prompt, Usage
 from kefu.knowledge.index import Match
@@ -22,6 +23,7 @@ from kefu.settings import RepliesSettings
 from kefu.telemetry import Metrics, StageClock
 from kefu.turn.draft import (
     Draft,
+    busy,
     citation_of,
     from_choices,
     from_quote,
@@ -36,7 +38,7 @@ from kefu.turn.written import Written
 
 log = structlog.get_logger("kefu.turn")
 
-Emit = Callable[[str], None]
+Emit = Callable[[str | InLine], None]
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ class Writer:
         with clock("generate"), self.flights.join(key, generate) as flight:
             async with aclosing(flight.pieces()) as pieces:
                 async for piece in pieces:
-                    self._note_first_token(clock)
+                    if not isinstance(piece, InLine):
+                        self._note_first_token(clock)
                     emit(piece)
             return await flight.result()
 
@@ -111,7 +114,12 @@ class Writer:
         )
         written, guard = Written(grounding, self.prompts.refusal(language)), self.gate.guard()
         prompt = self.prompts.write(question.text, question.rounds, found.matches, language)
-        usage = await self._stream(prompt, message.max_tokens, written, guard, emit)
+        try:
+            usage = await self._stream(prompt, message.max_tokens, written, guard, emit)
+        except Overloaded as full:
+            if isinstance(full, Stopped) or guard.has_sent:
+                raise
+            return self._instead(question, found)
         if written.fault:
             self.metrics.ungrounded_replies.labels(written.fault).inc()
             log.info("reply_not_grounded", reason=written.fault, turn_id=message.turn_id)
@@ -136,6 +144,16 @@ class Writer:
         # Callers that show only the deltas read on after what was sent; others replace it.
         gap = "\n\n" if guard.has_sent else ""
         return replace(draft, usage=usage, unsent=gap + draft.unsent)
+
+    def _instead(self, question: Question, found: Passages) -> Draft:
+        """What is said where there is no room to write: the best that is known as it is, or that
+        a person will come back."""
+        draft = self.point_out(found.matches, question.language)
+        if draft.source == "handoff":
+            draft = busy(intent_of(found.matches[0]), question.language, self.replies)
+        self.metrics.unwritten_replies.labels(draft.source).inc()
+        log.info("no_room_to_write", source=draft.source, turn_id=question.message.turn_id)
+        return draft
 
     def _keep(
         self, question: Question, draft: Draft, shown: Sequence[Match], *, is_whole: bool
@@ -188,6 +206,9 @@ class Writer:
         pieces = self.generator.stream(prompt, max_tokens=max_tokens)
         async with aclosing(pieces):
             async for last in pieces:
+                if last.position:
+                    emit(InLine(last.position))
+                    continue
                 tokens += 1  # servers send a piece for each token
                 await send(written.add(last.text))
                 if written.fault or guard.is_blocked:

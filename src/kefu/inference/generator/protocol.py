@@ -42,12 +42,14 @@ class Piece:
     """A few characters of the answer. The last piece has the finish reason and no text.
 
     `finish_reason` is OpenAI's: `stop` (the model was done) or `length` (`max_tokens` reached).
-    `usage` comes with it where the server counts.
+    `usage` comes with it where the server counts. One with a `position` has no text either: the
+    answer waits in line there (1: it is the next).
     """
 
     text: str
     usage: Usage | None = None
     finish_reason: str | None = None
+    position: int | None = None
 
 
 class Generator(Protocol):
