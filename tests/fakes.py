@@ -36,7 +36,8 @@ class HashingEncoder:
 @dataclass
 class ScriptedGenerator:
     """Writes `pieces`, each as likely as `logprob` says. `gate` holds it back after the first piece
-    until the test opens it."""
+    until the test opens it. `positions`: where it says that it stands in line before that.
+    """
 
     pieces: Sequence[str] = ("运费", "8元", "。")
     logprob: float | None = None
@@ -44,6 +45,7 @@ class ScriptedGenerator:
     gate: asyncio.Event | None = None
     ping_error: Exception | None = None
     prompts: list[Prompt] = field(default_factory=list)
+    positions: Sequence[int] = ()
     running: int = 0
     finished: int = 0
     closed_early: int = 0
@@ -53,6 +55,9 @@ class ScriptedGenerator:
         self.running += 1
         done = False
         try:
+            for position in self.positions:
+                yield Piece("", position=position)
+                await asyncio.sleep(0)
             for number, text in enumerate(self.pieces):
                 yield Piece(text, logprob=self.logprob)
                 if number == 0 and self.gate is not None:

@@ -52,7 +52,7 @@ from kefu.stores.sqlite_knowledge import SqliteKnowledge
 from kefu.stores.sqlite_moderation import SqliteModeration
 from kefu.stores.sqlite_reviews import SqliteReviews
 from kefu.stores.sqlite_transcript import SqliteTranscript
-from kefu.telemetry import Metrics
+from kefu.telemetry import Metrics, watch_loop_lag
 from kefu.turn import endpoints as turn_endpoints
 from kefu.turn import openai as openai_endpoints
 from kefu.turn import ratings as rating_endpoints
@@ -256,6 +256,7 @@ async def _open_services(
         metrics,
     )
     stack.push_async_callback(verdicts.close)
+    _keep_running(stack, watch_loop_lag(metrics))
     _keep_running(stack, sweep_for_ever(transcript, settings.conversation.retention_days))
     looks: dict[str, Look] = {
         "knowledge": knowledge.refresh,

@@ -170,6 +170,15 @@ class RepliesSettings(Section):
         "question for a colleague, who will get back to you.",
         description="Said when kefu does not know (English).",
     )
+    busy_zh: str = Field(
+        "现在咨询的人很多，我一时来不及细看您的问题。我已经把它记下来，会有同事来回复您；您也可以过一会儿再问我一次。",
+        description="Said when too many answers wait to be written (Chinese).",
+    )
+    busy_en: str = Field(
+        "So many people are asking right now that I cannot look into your question. I have noted it "
+        "for a colleague, who will get back to you; or ask me again in a little while.",
+        description="Said when too many answers wait to be written (English).",
+    )
     quote_zh: str = Field(
         "我找到一条相近的问答，供您参考：“{question}”{answer}",
         description="How an entry is quoted that may not be the answer (Chinese).",

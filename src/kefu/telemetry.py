@@ -7,6 +7,7 @@ that tests and several desks in one process do not share counters.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import time
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from kefu.personal_data import mask
 from kefu.settings import LogSettings
@@ -35,11 +36,15 @@ MODERATION_SECONDS = (
 )  # fmt: skip
 
 
+LOOP_LOOK_SECONDS = 0.1
+
+
 class Metrics:
     """Every metric kefu exports, by the name it has in `/metrics`."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # processor time, memory, open files (Linux)
         self.turns = Counter(
             "kefu_turns", "Turns by source of the reply.", ["source"], registry=self.registry
         )
@@ -84,6 +89,12 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self.unwritten_replies = Counter(
+            "kefu_unwritten_replies",
+            "Replies given in place of a generated one because the generator's queue was full.",
+            ["source"],
+            registry=self.registry,
+        )
         self.tokens = Counter(
             "kefu_generator_tokens",
             "Tokens read and written.",
@@ -124,6 +135,12 @@ class Metrics:
             "kefu_commit_waiting", "Writes waiting for a commit.", registry=self.registry
         )
         self.open_turns = Gauge("kefu_open_turns", "Turns being answered.", registry=self.registry)
+        self.loop_lag_seconds = Histogram(
+            "kefu_event_loop_lag_seconds",
+            "How late the event loop was, looked at ten times a second.",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
         self.knowledge_entries = Gauge(
             "kefu_knowledge_entries", "Entries that answer.", registry=self.registry
         )
@@ -167,6 +184,15 @@ class Metrics:
         self.moderation_words = Gauge(
             "kefu_moderation_words", "Words that are looked for.", registry=self.registry
         )
+
+
+async def watch_loop_lag(metrics: Metrics) -> None:
+    """Measure how long whatever is due has to wait for the event loop. Runs for ever."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LOOP_LOOK_SECONDS
+        await asyncio.sleep(LOOP_LOOK_SECONDS)
+        metrics.loop_lag_seconds.observe(max(0.0, loop.time() - due))
 
 
 class StageClock:

@@ -154,7 +154,7 @@ async def test_requests_past_the_limit_are_told_to_come_again(
         services = app.state.services
         await services.knowledge.import_entries(_near_entries())
         slow = asyncio.ensure_future(
-            serve(app, "/chat", "POST", json={"uid": "u", "message": "请问运费是多少"})
+            serve(app, "/chat", "POST", json={"uid": "u", "message": "你们运费是多少"})
         )
         while not generator.running:
             await asyncio.sleep(0.001)

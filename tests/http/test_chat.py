@@ -11,7 +11,7 @@ import pytest
 from kefu.errors import GeneratorUnavailable
 from tests.fakes import ScriptedGenerator
 
-NEAR = "请问运费是多少"
+NEAR = "你们运费是多少"
 FAQ = '{"id": "fee", "question": "运费是多少", "answer": "运费8元。", "tags": ["delivery"]}\n'
 
 
@@ -59,6 +59,19 @@ async def test_a_stream_has_deltas_and_one_done(client: httpx.AsyncClient):
     assert {name for name, _ in deltas} == {"delta"}
     assert "".join(data["text"] for _, data in deltas) == done["reply"] == "运费8元。"
     assert done["source"] == "model"
+
+
+async def test_a_stream_tells_where_the_answer_waits_in_line(
+    client: httpx.AsyncClient, generator: ScriptedGenerator
+):
+    generator.positions = (1,)
+    response = await client.post("/chat", json={"uid": "u", "message": NEAR, "stream": True})
+    assert response.text.startswith('event: queue\ndata: {"position":1}\n\nevent: delta\n')
+    chunks = await client.post(
+        "/v1/chat/completions",
+        json={"model": "kefu", "messages": [{"role": "user", "content": NEAR}], "stream": True},
+    )
+    assert "position" not in chunks.text
 
 
 async def test_a_failed_stream_ends_in_an_error_event(

@@ -11,7 +11,7 @@ from kefu.errors import GeneratorUnavailable, Overloaded
 from kefu.moderation.categories import Category, Severity
 from tests.fakes import ScriptedGenerator
 
-NEAR = "请问运费是多少"
+NEAR = "你们运费是多少"
 
 
 @pytest.fixture(autouse=True)

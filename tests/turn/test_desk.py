@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from kefu.answers.flights import InLine
+from kefu.answers.key import Scope
 from kefu.errors import (
     GeneratorUnavailable,
     IdempotencyKeyReused,
@@ -14,16 +17,22 @@ from kefu.errors import (
     TooManyWaiting,
     TurnTimedOut,
 )
+from kefu.knowledge.match import Passages
+from kefu.knowledge.shelf import Match
 from kefu.settings import ConversationSettings
+from kefu.telemetry import StageClock
 from kefu.turn.desk import Stopping
+from kefu.turn.prompt import PromptWriter
 from kefu.turn.reply import Message, Round
+from kefu.turn.writer import Question
 from tests.fakes import ScriptedGenerator
 from tests.turn.conftest import Bench, OpenBench
 
 # Near to an entry, but not near enough for its vetted answer: the generator writes.
-NEAR = "请问运费是多少"
+NEAR = "你们运费是多少"
 # The question of an entry: answered without the generator.
 KNOWN = "运费是多少"
+SCOPE = Scope("zh", "a model", "a prompt", 256)
 GOES_ON = "那运费是多少"
 
 
@@ -181,6 +190,48 @@ async def test_a_failed_answer_is_told_and_the_words_are_kept(
     assert "运费8元。" not in (generator.prompts[-1].text or "")
 
 
+async def test_where_there_is_no_room_to_write_the_best_that_is_known_is_said(
+    bench: Bench, generator: ScriptedGenerator
+):
+    generator.pieces, generator.error = (), Overloaded("full")
+    reply = await bench.desk.take(Message("u", NEAR)).reply()
+    assert (reply.source, [c.id for c in reply.citations]) == ("faq", ["fee-zh"])
+    assert "运费8元，满99元免运费。" in reply.text
+    (kept,) = await bench.transcript.last_turns("u", 10)
+    assert (kept.status, kept.reply) == ("answered", reply.text)
+    # Nothing of it is given again once there is room.
+    generator.pieces, generator.error = ("运费", "8元", "。"), None
+    assert (await bench.desk.take(Message("v", NEAR)).reply()).source == "model"
+
+
+async def test_where_nothing_can_be_pointed_out_a_person_will_come_back(
+    bench: Bench, generator: ScriptedGenerator
+):
+    """The one passage that a chat model could use is in another language."""
+    generator.pieces, generator.error = (), Overloaded("full")
+    writer = replace(bench.pipeline.writer, prompts=PromptWriter("chat"))
+    entry = bench.knowledge.entries["fee-en"]
+    found = Passages((Match(entry, entry.question, 0.5, 0.5, 0.5, 0.5, 0.1, foreign=True),), "")
+    vector = await bench.encoder.encode(NEAR)
+    question = Question(Message("u", NEAR), NEAR, "zh", vector, SCOPE, 1)
+    draft = await writer.write(question, found, lambda _: None, StageClock(bench.metrics))
+    assert draft.source == "handoff"
+    assert draft.text == draft.unsent
+    assert "咨询的人很多" in draft.text
+
+
+async def test_a_customer_hears_where_the_answer_waits_in_line(
+    bench: Bench, generator: ScriptedGenerator
+):
+    generator.positions = (2, 1)
+    turn = bench.desk.take(Message("u", NEAR))
+    heard = [piece async for piece in turn.pieces()]
+    assert heard[0] in (InLine(2), InLine(1))
+    assert all(isinstance(piece, str) for piece in heard[heard.index(InLine(1)) + 1 :])
+    assert "".join(piece for piece in heard if isinstance(piece, str)) == "运费8元。"
+    assert (await turn.reply()).usage is not None
+
+
 async def test_a_refused_message_was_not_taken(bench: Bench, generator: ScriptedGenerator):
     generator.error = Overloaded("full")
     with pytest.raises(Overloaded):
@@ -262,8 +313,8 @@ async def test_the_prompt_of_a_follow_up_has_the_rounds_before(
 async def test_a_message_cannot_look_like_another_line_of_the_prompt(
     bench: Bench, generator: ScriptedGenerator
 ):
-    await bench.desk.take(Message("u", "请问\n运费是多少")).reply()
-    assert "顾客：请问 运费是多少\n" in (generator.prompts[-1].text or "")
+    await bench.desk.take(Message("u", "你们\n运费是多少")).reply()
+    assert "顾客：你们 运费是多少\n" in (generator.prompts[-1].text or "")
 
 
 async def test_a_follow_up_is_completed_from_the_question_before(

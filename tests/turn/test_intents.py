@@ -19,7 +19,7 @@ from tests.fakes import HashingEncoder, ScriptedGenerator
 from tests.intent.small_models import add_model, trained
 from tests.turn.conftest import Bench
 
-NEAR = "请问运费是多少"
+NEAR = "你们运费是多少"
 PERSON = "我要转人工客服"
 THANKS = Action("reply", "不客气！", "You are welcome!")
 

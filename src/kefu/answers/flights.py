@@ -5,11 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from kefu.errors import Overloaded
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class InLine:
+    """Nothing is written yet: the work waits in line, at this position (1: it is the next)."""
+
+    position: int
 
 
 class Stopped(Overloaded):
@@ -21,13 +29,15 @@ class Stopped(Overloaded):
 class Flight(Generic[T]):
     """One task that works, and any number of callers who follow it.
 
-    Each of them gets all of the text from its beginning and then the result, or the exception.
+    Each of them gets all of the text from its beginning and then the result, or the exception; and
+    before the text, where the work stands in line.
     When the last one is gone the work is cancelled: nobody would read it.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._pieces: list[str] = []
+        self._line: InLine | None = None
         self._followers = 0
         self._changed = asyncio.Event()
         self._task: asyncio.Task[T] | None = None
@@ -43,9 +53,12 @@ class Flight(Generic[T]):
         """Whether it still flies, so that another caller may follow."""
         return self._task is not None and not self._task.done() and not self._is_left
 
-    def emit(self, piece: str) -> None:
-        """Pass on the next piece of text."""
-        self._pieces.append(piece)
+    def emit(self, piece: str | InLine) -> None:
+        """Pass on the next piece of text, or the position in line."""
+        if isinstance(piece, InLine):
+            self._line = piece
+        else:
+            self._pieces.append(piece)
         self._wake()
 
     async def result(self) -> T:
@@ -59,16 +72,21 @@ class Flight(Generic[T]):
                     raise Stopped("The desk stopped before the answer was done.") from None
                 raise
 
-    async def pieces(self) -> AsyncGenerator[str, None]:
+    async def pieces(self) -> AsyncGenerator[str | InLine, None]:
         """The text from its beginning, piece by piece, until the work has ended.
 
-        Ends without raising; ask `result()` how it ended.
+        Before the first piece, the newest position in line. Ends without raising; ask `result()`
+        how it ended.
         """
         with self.following() as task:
-            seen = 0
+            seen, line = 0, None
             while True:
                 changed = self._changed
-                if seen < len(self._pieces):
+                if not self._pieces and self._line != line and not task.done():
+                    line = self._line
+                    if line is not None:
+                        yield line
+                elif seen < len(self._pieces):
                     new = "".join(self._pieces[seen:])
                     seen = len(self._pieces)
                     yield new

@@ -5,16 +5,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from kefu import __version__
+from kefu.doctor.processor import TELLING, cpuinfo, flags_of, name_of
 from kefu.settings import usable_cpus
-
-# Instructions that decide how fast int8 and bfloat16 are.
-_TELLING = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 
 _PACKAGES = ("numpy", "onnxruntime", "torch", "transformers", "onnx", "tokenizers")
 
@@ -24,11 +21,11 @@ def describe_machine() -> dict[str, Any]:
 
     `busy_percent` is what other programs take of all processors; it is looked at for a second.
     """
-    cpuinfo = _cpuinfo()
-    flags = set(cpuinfo.get("flags", "").split())
+    info = cpuinfo()
+    flags = flags_of(info)
     return {
-        "cpu": cpuinfo.get("model name") or platform.processor() or platform.machine(),
-        "instructions": [name for name in _TELLING if name in flags],
+        "cpu": name_of(info),
+        "instructions": [name for name in TELLING if name in flags],
         "physical_cores": psutil.cpu_count(logical=False),
         "usable_cpus": usable_cpus(),
         "busy_percent": psutil.cpu_percent(interval=1),
@@ -37,16 +34,6 @@ def describe_machine() -> dict[str, Any]:
         "versions": {"python": platform.python_version(), "kefu": __version__}
         | dict(_versions(_PACKAGES)),
     }
-
-
-def _cpuinfo() -> dict[str, str]:
-    """Of the first processor. Empty where there is no such file (macOS, Windows)."""
-    try:
-        text = Path("/proc/cpuinfo").read_text("utf-8")
-    except OSError:
-        return {}
-    lines = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
-    return {name.strip(): value.strip() for name, _, value in lines}
 
 
 def _versions(packages: Iterable[str]) -> Iterable[tuple[str, str]]:

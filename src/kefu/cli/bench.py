@@ -16,6 +16,7 @@ from kefu.bench.picture import check_picture_name, draw
 from kefu.bert.optional import NotInstalled
 from kefu.cli.bench_moderation import moderation
 from kefu.cli.bench_progress import BUSY_PERCENT, progress
+from kefu.cli.bench_serve import serve
 from kefu.cli.context import settings_of
 from kefu.cli.output import print_json
 from kefu.errors import InvalidInput
@@ -24,6 +25,7 @@ from kefu.inference.models.resolve import resolve_bert, resolve_encoder
 
 app = typer.Typer(no_args_is_help=True, help="How fast things run on this machine.")
 app.command("moderation")(moderation)
+app.command("serve")(serve)
 
 
 @app.callback()

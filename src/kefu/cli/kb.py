@@ -20,6 +20,7 @@ from kefu.cli import kb_entries, kb_gaps, kb_golden, kb_import
 from kefu.cli.context import settings_of
 from kefu.cli.kb_opened import opened
 from kefu.cli.output import print_json, progress_bar, source_of
+from kefu.courtesies import without_courtesies
 from kefu.knowledge.evaluate import Evaluation, LabelledQuery, evaluate, read_queries
 from kefu.knowledge.index import Match
 from kefu.knowledge.match import Choices, Decision, Nothing, Passages, Sure
@@ -107,9 +108,10 @@ class _Found:
 
 async def _search(settings: Settings, query: str, limit: int) -> _Found:
     async with opened(settings) as desk:
-        vector = await desk.encoder.encode(query)
-        matches = desk.knowledge.search(query, vector, detect(query, settings.language), limit)
-        return _Found(matches, desk.knowledge.decide(query, matches))
+        question = without_courtesies(query)
+        vector = await desk.encoder.encode(question)
+        matches = desk.knowledge.search(question, vector, detect(query, settings.language), limit)
+        return _Found(matches, desk.knowledge.decide(question, matches))
 
 
 async def _evaluate(settings: Settings, queries: Sequence[LabelledQuery]) -> Evaluation:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from kefu.courtesies import without_courtesies
 from kefu.http.access import AdminAccess, AdminScheme
 from kefu.knowledge import entry_endpoints, import_endpoints
 from kefu.knowledge.index import Match
@@ -41,9 +42,10 @@ async def search(
     limit: Annotated[int, Query(ge=1, le=50)] = 5,
 ) -> dict[str, Any]:
     """The entries nearest to a question, with the score of each part and what kefu would do."""
-    vector = await services.encoder.encode(q)
-    matches = services.knowledge.search(q, vector, detect(q), limit)
-    decision = services.knowledge.decide(q, matches)
+    question = without_courtesies(q)
+    vector = await services.encoder.encode(question)
+    matches = services.knowledge.search(question, vector, detect(q), limit)
+    decision = services.knowledge.decide(question, matches)
     return {
         "decision": type(decision).__name__.lower(),
         "doubt": decision.doubt if isinstance(decision, Passages) else None,

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kefu.courtesies import without_courtesies
 from kefu.errors import InvalidFile
 from kefu.knowledge.index import Match
-from kefu.knowledge.match import Sure
+from kefu.knowledge.match import Decision, Sure
 from kefu.knowledge.service import Encoder, Knowledge
 from kefu.language import Language, detect
 from kefu.tables import Cell, read_table
@@ -74,22 +75,22 @@ async def evaluate(
     """Ask every query as a customer would, one by one, in the language it is written in."""
     outcomes = []
     for number, query in enumerate(queries, 1):
-        vector = await encoder.encode(query.query)
+        question = without_courtesies(query.query)
+        vector = await encoder.encode(question)
         language = detect(query.query, default_language)
-        found = knowledge.search(query.query, vector, language, _RANKS)
-        outcomes.append(_outcome(query, found, knowledge))
+        found = knowledge.search(question, vector, language, _RANKS)
+        outcomes.append(_outcome(query.faq_id, found, knowledge.decide(question, found)))
         if on_progress:
             on_progress(number, len(queries))
     unknown = sum(bool(q.faq_id) and q.faq_id not in knowledge.entries for q in queries)
     return _summary(outcomes, unknown)
 
 
-def _outcome(query: LabelledQuery, found: Sequence[Match], knowledge: Knowledge) -> _Outcome:
+def _outcome(faq_id: str, found: Sequence[Match], decision: Decision) -> _Outcome:
     ids = [match.entry.id for match in found]
-    decision = knowledge.decide(query.query, found)
     return _Outcome(
-        query.faq_id,
-        rank=ids.index(query.faq_id) + 1 if query.faq_id in ids else None,
+        faq_id,
+        rank=ids.index(faq_id) + 1 if faq_id in ids else None,
         sure_id=decision.entry.id if isinstance(decision, Sure) else None,
     )
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kefu.courtesies import without_courtesies
 from kefu.errors import InvalidFile, RowProblem
 from kefu.knowledge.service import Knowledge
 from kefu.language import Language, detect
@@ -147,6 +148,7 @@ async def _first(
 ) -> str:
     """The id of the entry ranked first, "" where nothing is found."""
     language = detect(text, default_language)
+    text = without_courtesies(text)
     vector = await encoder.encode(text)
     if topic:
         found = await search_in_talk(knowledge, encoder, text, vector, language, topic)

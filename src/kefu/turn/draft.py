@@ -123,6 +123,12 @@ def handoff(
     return Draft(text, "handoff", intent, confidence=0.0, usage=usage, unsent=text)
 
 
+def busy(intent: Intent, language: Language, words: RepliesSettings) -> Draft:
+    """There is no room to write an answer now; the talk waits for a person."""
+    text = words.busy_zh if language == "zh" else words.busy_en
+    return Draft(text, "handoff", intent, confidence=0.0, unsent=text)
+
+
 def intent_of(match: Match) -> Intent:
     """The topic of the nearest entry: a nearest-neighbour guess until a shop trains its own."""
     return Intent(match.entry.tags[0] if match.entry.tags else match.entry.id, match.score)

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from kefu.answers.flights import InLine
 from kefu.conversations.ratings import Thumb
 from kefu.conversations.transcript import Citation
 from kefu.errors import KefuError
@@ -137,8 +138,11 @@ async def chat(
 async def chat_events(turn: LiveTurn) -> AsyncIterator[str]:
     """The events of one turn. An error after the first byte can only be told as an event."""
     try:
-        async for text in turn.pieces():
-            yield event("delta", {"text": text})
+        async for piece in turn.pieces():
+            if isinstance(piece, InLine):
+                yield event("queue", {"position": piece.position})
+            else:
+                yield event("delta", {"text": piece})
         reply = await turn.reply()
         yield event("done", reply.as_json())
     except KefuError as error:

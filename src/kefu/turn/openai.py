@@ -194,8 +194,9 @@ async def _chunks(turn: LiveTurn, model: str, include_usage: bool) -> AsyncItera
 
     try:
         yield chunk({"role": "assistant", "content": ""})
-        async for text in turn.pieces():
-            yield chunk({"content": text})
+        async for piece in turn.pieces():
+            if isinstance(piece, str):  # a position in line has no place in this protocol
+                yield chunk({"content": piece})
         reply = await turn.reply()
         yield chunk({}, _finish_reason(reply))
         if include_usage:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 
 from kefu.answers.cache import AnswerCache
 from kefu.answers.key import Scope
+from kefu.courtesies import without_courtesies
 from kefu.inference.encoder.batcher import BatchedEncoder, Vector
 from kefu.intent.actions import Action
 from kefu.intent.service import Intents
@@ -52,8 +53,8 @@ from kefu.turn.writer import Emit, Question, Writer
 
 @dataclass(frozen=True)
 class Asked:
-    """A message on its way through the steps. `text` are its words, rude ones masked; `words` what
-    the listed ones among them say; `topic` is what a follow-up goes on from."""
+    """A message on its way through the steps. `text` is the question in it, rude words masked; `words`
+    what the listed ones among all its words say; `topic` is what a follow-up goes on from."""
 
     message: Message
     text: str
@@ -104,7 +105,7 @@ class Pipeline:
             words = self.gate.look_at_words(message)
         return Asked(
             message=message,
-            text=words.masked(message.text),
+            text=without_courtesies(words.masked(message.text)),
             words=words,
             talk=talk,
             language=language,

@@ -255,5 +255,5 @@ def _masked(review: Review, reply: Reply) -> tuple[Review, Reply]:
     return review, replace(reply, standalone_question=mask(reply.standalone_question))
 
 
-def _nobody_listens(_: str) -> None:
+def _nobody_listens(_: object) -> None:
     """The customer gets the reply when it is whole."""

@@ -11,8 +11,9 @@ import structlog
 
 from kefu.answers.answer import NewAnswer
 from kefu.answers.cache import AnswerCache
-from kefu.answers.flights import Flight, Flights
+from kefu.answers.flights import Flight, Flights, InLine, Stopped
 from kefu.answers.key import Scope
+from kefu.errors import Overloaded
 from kefu.inference.encoder.batcher import Vector
 from kefu.inference.generator.protocol import Generator, Piece, Prompt, Usage
 from kefu.knowledge.index import Match
@@ -26,6 +27,7 @@ from kefu.telemetry import Metrics, StageClock
 from kefu.turn.certainty import certainty
 from kefu.turn.draft import (
     Draft,
+    busy,
     citation_of,
     from_choices,
     from_extraction,
@@ -42,7 +44,7 @@ from kefu.turn.written import Written
 
 log = structlog.get_logger("kefu.turn")
 
-Emit = Callable[[str], None]
+Emit = Callable[[str | InLine], None]
 
 # Passages that the reader looks at: the right one is hardly ever further down.
 MOST_READ = 4
@@ -100,7 +102,8 @@ class Writer:
         with clock("generate"), self.flights.join(key, generate) as flight:
             async with aclosing(flight.pieces()) as pieces:
                 async for piece in pieces:
-                    self._note_first_token(clock)
+                    if not isinstance(piece, InLine):
+                        self._note_first_token(clock)
                     emit(piece)
             return await flight.result()
 
@@ -142,8 +145,12 @@ class Writer:
         written, guard = Written(grounding, self.prompts.refusal(language)), self.gate.guard()
         prompt = self.prompts.write(question.text, question.rounds, found.matches, language)
         is_held = self.prompts.is_doubted
-        send = _hold if is_held else emit
-        usage = await self._stream(prompt, message.max_tokens, written, guard, send)
+        try:
+            usage = await self._stream(prompt, message.max_tokens, written, guard, emit)
+        except Overloaded as full:
+            if isinstance(full, Stopped) or (guard.has_sent and not is_held):
+                raise
+            return self._instead(question, found)
         confidence = self._weigh(written, told) if is_held else best.score
         if written.fault:
             self.metrics.ungrounded_replies.labels(written.fault).inc()
@@ -180,6 +187,16 @@ class Writer:
         if probability < self.replies.least_certainty:
             written.doubt()
         return probability
+
+    def _instead(self, question: Question, found: Passages) -> Draft:
+        """What is said where there is no room to write: the best that is known as it is, or that
+        a person will come back."""
+        draft = self.point_out(found.matches, question.language)
+        if draft.source == "handoff":
+            draft = busy(intent_of(found.matches[0]), question.language, self.replies)
+        self.metrics.unwritten_replies.labels(draft.source).inc()
+        log.info("no_room_to_write", source=draft.source, turn_id=question.message.turn_id)
+        return draft
 
     def _keep(
         self, question: Question, draft: Draft, shown: Sequence[Match], *, is_whole: bool
@@ -221,10 +238,11 @@ class Writer:
     async def _stream(
         self, prompt: Prompt, max_tokens: int, written: Written, guard: StreamGuard, emit: Emit
     ) -> Usage | None:
-        """Send on what holds and may be said. Leaving at the first fault stops the generator."""
+        """Send on what holds and may be said; nothing of what is weighed as a whole. Leaving at the
+        first fault stops the generator."""
 
         async def send(text: str) -> None:
-            if text and (passed := await guard.add(text)):
+            if text and (passed := await guard.add(text)) and not self.prompts.is_doubted:
                 emit(passed)
 
         last, tokens = Piece(""), 0
@@ -232,6 +250,9 @@ class Writer:
         pieces = self.generator.stream(prompt, max_tokens=max_tokens)
         async with aclosing(pieces):
             async for last in pieces:
+                if last.position:
+                    emit(InLine(last.position))
+                    continue
                 tokens += 1  # servers send a piece for each token
                 await send(written.add(last.text, last.logprob))
                 if written.fault or guard.is_blocked:
@@ -240,7 +261,7 @@ class Writer:
                     break
             else:
                 await send(written.finish(last.finish_reason))
-        if rest := await guard.finish():
+        if (rest := await guard.finish()) and not self.prompts.is_doubted:
             emit(rest)
         return usage or last.usage
 
@@ -248,7 +269,3 @@ class Writer:
         if "first_token" not in clock.timings_ms:
             clock.timings_ms["first_token"] = round(clock.seconds * 1000, 3)
             self.metrics.first_token_seconds.observe(clock.seconds)
-
-
-def _hold(_: str) -> None:
-    """Nothing is read of a reply before it was weighed as a whole."""

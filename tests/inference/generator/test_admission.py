@@ -235,9 +235,11 @@ async def test_the_position_in_the_queue_is_told_as_it_changes(admit, fake):
     told = {"2": [], "3": [], "4": []}
 
     async def ask(name):
-        stream = admission.stream(Prompt(text=name), max_tokens=1, on_position=told[name].append)
-        async with aclosing(stream) as pieces:
-            return [piece async for piece in pieces]
+        async with aclosing(admission.stream(Prompt(text=name), max_tokens=1)) as pieces:
+            async for piece in pieces:
+                if piece.position:
+                    assert piece.text == ""
+                    told[name].append(piece.position)
 
     tasks = [asyncio.create_task(ask(name)) for name in told]
     await settle()
@@ -245,6 +247,7 @@ async def test_the_position_in_the_queue_is_told_as_it_changes(admit, fake):
     await settle()
     for name in ("1", "2", "4"):
         fake.finish(name)
+        await settle()
     await asyncio.gather(running, tasks[0], tasks[2])
 
     assert told == {"2": [1], "3": [2], "4": [3, 2, 1]}

@@ -10,9 +10,9 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
 
 from kefu.errors import GeneratorUnavailable, Overloaded
 from kefu.inference.generator.protocol import Generator, Piece, Prompt
@@ -26,10 +26,12 @@ LONGEST_RETRY_SECONDS = 60
 
 
 @dataclass(eq=False)
-class _Waiter:
-    granted: asyncio.Future[None]
-    on_position: Callable[[int], None] | None
+class _Visit:
+    """One answer's stay. `position` in line, from 1; 0: a place is its own."""
+
     position: int = 0
+    is_sent_away: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Admission:
@@ -56,7 +58,7 @@ class Admission:
         self._wait_seconds = wait_seconds
         self._metrics = metrics
         self._running = 0
-        self._queue: deque[_Waiter] = deque()
+        self._queue: deque[_Visit] = deque()
         self._closed = False
         self._mean_seconds = FIRST_GUESS_SECONDS
 
@@ -68,25 +70,28 @@ class Admission:
     def waiting(self) -> int:
         return len(self._queue)
 
-    async def stream(
-        self,
-        prompt: Prompt,
-        *,
-        max_tokens: int,
-        on_position: Callable[[int], None] | None = None,
-    ) -> AsyncGenerator[Piece, None]:
+    async def stream(self, prompt: Prompt, *, max_tokens: int) -> AsyncGenerator[Piece, None]:
         """Write an answer once it is this one's turn.
 
-        `on_position` hears the place in the queue whenever it changes, counting from 1; it is
-        not called for an answer that starts at once. Raises `Overloaded` when the queue is full
-        or the wait took longer than `wait_seconds`.
+        Until then pieces without text tell the position in line, whenever it changes. Raises
+        `Overloaded` when the queue is full or the wait took longer than `wait_seconds`.
         """
-        async with (
-            self._place(on_position),
-            aclosing(self._generator.stream(prompt, max_tokens=max_tokens)) as pieces,
-        ):
-            async for piece in pieces:
-                yield piece
+        visit = self._line_up()
+        begun = None
+        try:
+            until = time.monotonic() + self._wait_seconds
+            while visit.position:
+                yield Piece("", position=visit.position)
+                await self._wait(visit, until)
+            begun = time.monotonic()
+            async with aclosing(self._generator.stream(prompt, max_tokens=max_tokens)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            self._leave(visit)
+            if begun is not None:
+                seconds = time.monotonic() - begun
+                self._mean_seconds += NEWEST_WEIGHT * (seconds - self._mean_seconds)
 
     async def ping(self) -> None:
         await self._generator.ping()
@@ -94,77 +99,60 @@ class Admission:
     async def aclose(self) -> None:
         """Send the waiting ones away and close the generator. Running answers end with it."""
         self._closed = True
-        for waiter in self._queue:
-            if not waiter.granted.done():
-                waiter.granted.set_exception(_stopping())
+        for visit in self._queue:
+            visit.is_sent_away = True
+            visit.changed.set()
         await self._generator.aclose()
 
-    @asynccontextmanager
-    async def _place(self, on_position: Callable[[int], None] | None) -> AsyncIterator[None]:
-        await self._enter(on_position)
-        begun = time.monotonic()
-        try:
-            yield
-        finally:
-            seconds = time.monotonic() - begun
-            self._mean_seconds += NEWEST_WEIGHT * (seconds - self._mean_seconds)
-            self._leave()
-
-    async def _enter(self, on_position: Callable[[int], None] | None) -> None:
+    def _line_up(self) -> _Visit:
+        """Take a place, or the last position in line."""
         if self._closed:
             raise _stopping()
+        visit = _Visit()
         if self._running < self._places:  # then nobody waits: see `_leave`
             self._count_running(+1)
         elif len(self._queue) >= self._max_waiting:
             raise self._overloaded(f"{len(self._queue)} answers are waiting to be written already")
         else:
-            await self._wait_in_line(on_position)
+            self._queue.append(visit)
+            self._metrics.generator_waiting.inc()
+            visit.position = len(self._queue)
+        return visit
 
-    async def _wait_in_line(self, on_position: Callable[[int], None] | None) -> None:
-        waiter = _Waiter(asyncio.get_running_loop().create_future(), on_position)
-        self._queue.append(waiter)
-        self._metrics.generator_waiting.inc()
+    async def _wait(self, visit: _Visit, until: float) -> None:
+        """Wait for another position. Raises `Overloaded` when it is `until` (monotonic)."""
         try:
-            self._tell_positions()
-            async with asyncio.timeout(self._wait_seconds):
-                await waiter.granted
-        except BaseException as error:  # a caller that hung up too: its place goes to the next
-            self._give_up(waiter)
-            if isinstance(error, TimeoutError):
+            async with asyncio.timeout(until - time.monotonic()):
+                await visit.changed.wait()
+        except TimeoutError as error:
+            if visit.position:
                 raise self._overloaded(
                     f"no place came free within {self._wait_seconds:g} s"
                 ) from error
-            raise
+        if visit.is_sent_away:
+            raise _stopping()
+        visit.changed.clear()
 
-    def _give_up(self, waiter: _Waiter) -> None:
-        """Leave the queue, or pass the place on that was granted in the moment of leaving."""
-        granted = waiter.granted
-        if granted.done() and not granted.cancelled() and granted.exception() is None:
-            self._leave()
+    def _leave(self, visit: _Visit) -> None:
+        """Out of the line; or out of a place, which goes to the first in line. It never stands
+        free while someone waits."""
+        if visit.position:
+            self._queue.remove(visit)
+            self._metrics.generator_waiting.dec()
+        elif self._queue:
+            first = self._queue.popleft()
+            self._metrics.generator_waiting.dec()
+            first.position = 0
+            first.changed.set()
         else:
-            self._dequeue(waiter)
-
-    def _leave(self) -> None:
-        """Hand the place to the first in line. It never stands free while someone waits."""
-        for waiter in self._queue:
-            if not waiter.granted.done():
-                waiter.granted.set_result(None)
-                self._dequeue(waiter)
-                return
-        self._count_running(-1)
-
-    def _dequeue(self, waiter: _Waiter) -> None:
-        self._queue.remove(waiter)
-        self._metrics.generator_waiting.dec()
+            self._count_running(-1)
         self._tell_positions()
 
     def _tell_positions(self) -> None:
-        """By way of the loop: a callback that raises must not end somebody else's turn."""
-        loop = asyncio.get_running_loop()
-        for position, waiter in enumerate(self._queue, start=1):
-            if waiter.on_position and waiter.position != position:
-                waiter.position = position
-                loop.call_soon(waiter.on_position, position)
+        for position, visit in enumerate(self._queue, start=1):
+            if visit.position != position:
+                visit.position = position
+                visit.changed.set()
 
     def _count_running(self, change: int) -> None:
         self._running += change

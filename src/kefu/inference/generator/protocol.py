@@ -44,13 +44,15 @@ class Piece:
     """A few characters of the answer. The last piece has the finish reason and no text.
 
     `finish_reason` is OpenAI's: `stop` (the model was done) or `length` (`max_tokens` reached).
-    `usage` comes with it where the server counts. `logprob`: the natural logarithm of how likely
+    `usage` comes with it where the server counts. One with a `position` has no text either: the
+    answer waits in line there (1: it is the next). `logprob`: the natural logarithm of how likely
     the model found its tokens; None where it was not asked for or the server does not tell.
     """
 
     text: str
     usage: Usage | None = None
     finish_reason: str | None = None
+    position: int | None = None
     logprob: float | None = None
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kefu.cli import doctor_plan
-from kefu.cli.doctor_plan import plan_of
+from kefu.doctor import plan as doctor_plan
+from kefu.doctor.plan import plan_of
 from kefu.inference.generator.devices import Device
 from kefu.settings import Settings
 from tests.command_line import commands

@@ -1,4 +1,4 @@
-"""`kefu doctor`: which generators this machine carries, and where their layers go."""
+"""Which generators this machine carries, and where their layers go."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psutil
-from rich.table import Table
 
 from kefu.errors import KefuError
 from kefu.inference.generator.devices import Device, find_devices
@@ -51,23 +50,6 @@ def plan_of(settings: Settings) -> list[Fit]:
         for name, footprint, is_here in _footprints(settings)
     ]
     return sorted(fits, key=lambda fit: fit.need.total)
-
-
-def plan_table(plan: list[Fit], settings: Settings) -> Table:
-    generator = settings.generator
-    chats = f"{generator.detected_parallel} chats of {generator.chat_context_tokens:,} tokens"
-    table = Table(
-        "generator", "weights", "chats", "in all", "", title=f"What fits here, with {chats}"
-    )
-    for column in table.columns[1:4]:
-        column.justify = "right"
-    for fit in plan:
-        need = fit.need
-        sizes = (f"{size / GIB:.1f} GiB" for size in (need.weights, need.context, need.total))
-        name = f"{fit.model} *" if fit.is_used else fit.model
-        table.add_row(name, *sizes, fit.verdict)
-    table.caption = "* in use. Of models that are not here: figures of their makers."
-    return table
 
 
 def _footprints(settings: Settings) -> Iterator[tuple[str, Footprint, bool]]:

@@ -1,0 +1,5 @@
+"""`python -m kefu`: the command line."""
+
+from kefu.cli import main
+
+main()

@@ -1,0 +1,75 @@
+"""A desk with the sample shop, started for one test and removed after it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+
+from kefu.bench.load.running import LoadFailed
+from kefu.settings import Settings
+
+READY_SECONDS = 120.0
+_STOP_SECONDS = 30.0
+
+
+@contextmanager
+def started_desk(settings: Settings) -> Iterator[str]:
+    """Its address. It has the models of `settings`, defaults for the rest, and what environment
+    variables (KEFU_*) change. Raises `LoadFailed` where it does not get ready."""
+    with TemporaryDirectory(prefix="kefu-bench-desk-") as folder:
+        data_dir = Path(folder)
+        if settings.models_dir.is_dir():
+            (data_dir / "models").symlink_to(
+                settings.models_dir.absolute(), target_is_directory=True
+            )
+        port, log = _free_port(), data_dir / "desk.log"
+        command = [sys.executable, "-m", "kefu", "--data-dir", folder, "serve", "--demo"]
+        with log.open("wb") as errors:
+            desk = subprocess.Popen(
+                [*command, "--port", str(port), "--generator", settings.generator.model],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env={**os.environ, "KEFU_LOG__LEVEL": "warning"},
+            )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _wait(desk, url, log)
+            yield url
+        finally:
+            desk.terminate()
+            try:
+                desk.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                desk.kill()
+                desk.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(desk: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    end = time.monotonic() + READY_SECONDS
+    while time.monotonic() < end:
+        if desk.poll() is not None:
+            said = log.read_text("utf-8", "replace").strip().splitlines()
+            raise LoadFailed(f"The desk stopped: {said[-1] if said else desk.returncode}")
+        try:
+            if httpx.get(f"{url}/readyz", timeout=5).is_success:
+                return
+        except httpx.TransportError:
+            pass  # not listening yet
+        time.sleep(0.2)
+    raise LoadFailed(f"The desk was not ready within {READY_SECONDS:g} s.")

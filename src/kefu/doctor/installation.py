@@ -1,0 +1,62 @@
+"""What kefu itself needs: its models, its database, its Python."""
+
+from __future__ import annotations
+
+import platform
+
+from kefu import __version__
+from kefu.doctor.finding import State
+from kefu.inference.models.installed import get_installed, verify_installed
+from kefu.inference.models.resolve import (
+    RemoteServer,
+    required_models,
+    resolve_encoder,
+    resolve_generator,
+)
+from kefu.intent.loading import load
+from kefu.intent.versions import Versions
+from kefu.settings import Settings
+from kefu.stores.sqlite import open_database, sqlite_module
+
+
+def kefu(_: Settings) -> tuple[State, str]:
+    return "ok", f"{__version__} on Python {platform.python_version()}"
+
+
+def sqlite(_: Settings) -> tuple[State, str]:
+    return "ok", str(sqlite_module().sqlite_version)
+
+
+def database(settings: Settings) -> tuple[State, str]:
+    if not settings.database_path.exists():
+        return "ok", "none yet; `kefu serve` makes it"
+    with open_database(settings.database_path) as opened, opened.read() as connection:
+        verdict = connection.exec_driver_sql("PRAGMA quick_check").scalar()
+    return ("ok" if verdict == "ok" else "error"), f"{settings.database_path}: {verdict}"
+
+
+def encoder(settings: Settings) -> tuple[State, str]:
+    return "ok", str(resolve_encoder(settings).path)
+
+
+def generator(settings: Settings) -> tuple[State, str]:
+    found = resolve_generator(settings)
+    where = found.url if isinstance(found, RemoteServer) else found.path
+    return "ok", f"{where} ({found.prompt} prompts)"
+
+
+def models(settings: Settings) -> tuple[State, str]:
+    """Whether every byte of them is what was verified when they came."""
+    names = required_models(settings)
+    for name in names:
+        verify_installed(get_installed(settings, name))
+    return "ok", f"{', '.join(names)}: as they came"
+
+
+def intents(settings: Settings) -> tuple[State, str]:
+    versions = Versions(settings.intents_dir)
+    current = versions.current()
+    if current is None:
+        return "ok", "no model trained; `kefu intent train` makes one"
+    _, about = load(versions.folder_of(current.version))
+    return "ok", f"{current.version}: {len(about.labels)} intents"
