@@ -14,16 +14,17 @@ from rich.text import Text
 from kefu.bench.encoder import BATCHES, ROUNDS, TOKENS, Report, Row, compare_encoders
 from kefu.bench.picture import check_picture_name, draw
 from kefu.bert.optional import NotInstalled
+from kefu.cli.bench_engines import engines
 from kefu.cli.bench_moderation import moderation
-from kefu.cli.bench_progress import BUSY_PERCENT, progress
+from kefu.cli.bench_progress import BUSY_PERCENT, numbers, progress
 from kefu.cli.bench_serve import serve
 from kefu.cli.context import settings_of
 from kefu.cli.output import print_json
-from kefu.errors import InvalidInput
 from kefu.inference.encoder.onnx import OnnxEncoder
 from kefu.inference.models.resolve import resolve_bert, resolve_encoder
 
 app = typer.Typer(no_args_is_help=True, help="How fast things run on this machine.")
+app.command("engines")(engines)
 app.command("moderation")(moderation)
 app.command("serve")(serve)
 
@@ -62,9 +63,9 @@ def encoder(
             resolve_bert(settings, model) if model else None,
             lambda: OnnxEncoder(resolve_encoder(settings).path, chosen_threads),
             threads=chosen_threads,
-            batches=_numbers(batches, "--batches", 1),
+            batches=numbers(batches, "--batches", 1),
             # BERT puts a token before and one behind every text.
-            tokens=_numbers(tokens, "--tokens", 3),
+            tokens=numbers(tokens, "--tokens", 3),
             rounds=rounds,
             on_progress=on_progress,
         )
@@ -74,16 +75,6 @@ def encoder(
         _print(report)
     if out is not None:
         _draw(report, out)
-
-
-def _numbers(text: str, option: str, least: int) -> list[int]:
-    try:
-        numbers = sorted({int(part) for part in text.split(",")})
-    except ValueError as error:
-        raise InvalidInput(f"{option} {text}: write numbers with commas, as 1,8,32.") from error
-    if numbers[0] < least:
-        raise InvalidInput(f"{option} {text}: the least is {least}.")
-    return numbers
 
 
 def _draw(report: Report, path: Path) -> None:
