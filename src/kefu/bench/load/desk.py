@@ -31,7 +31,7 @@ def started_desk(settings: Settings) -> Iterator[str]:
             (data_dir / "models").symlink_to(
                 settings.models_dir.absolute(), target_is_directory=True
             )
-        port, log = _free_port(), data_dir / "desk.log"
+        port, log = free_port(), data_dir / "desk.log"
         command = [sys.executable, "-m", "kefu", "--data-dir", folder, "serve", "--demo"]
         with log.open("wb") as errors:
             desk = subprocess.Popen(
@@ -43,7 +43,7 @@ def started_desk(settings: Settings) -> Iterator[str]:
             )
         url = f"http://127.0.0.1:{port}"
         try:
-            _wait(desk, url, log)
+            wait_ready(desk, url, log)
             yield url
         finally:
             desk.terminate()
@@ -54,13 +54,14 @@ def started_desk(settings: Settings) -> Iterator[str]:
                 desk.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait(desk: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def wait_ready(desk: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Until `/readyz` says so. Raises `LoadFailed` with the last line of `log`."""
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
         if desk.poll() is not None:
