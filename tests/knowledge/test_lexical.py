@@ -11,12 +11,12 @@ import pytest
 from kefu.knowledge.lexical import (
     SATURATION,
     Postings,
+    QuestionTerms,
     Rarity,
     TermRows,
+    TextTerms,
     Vocabulary,
-    question_likeness,
     questions_as_rows,
-    text_likeness,
     texts_as_rows,
 )
 from kefu.terms import count_terms, lexical_terms, weight_of
@@ -40,11 +40,11 @@ class Texts:
 
     def questions_like(self, query: str) -> list[float]:
         asked, rarity = self.vocabulary.query(query), self.rarity(self.questions)
-        return list(question_likeness(asked, self.questions, rarity, self.rows))
+        return list(QuestionTerms.of(self.questions, rarity, self.rows).likeness(asked))
 
     def texts_like(self, query: str) -> list[float]:
         asked, rarity = self.vocabulary.query(query), self.rarity(self.texts)
-        return list(text_likeness(asked, self.texts, rarity, self.rows, self.lengths))
+        return list(TextTerms.of(self.texts, rarity, self.rows, self.lengths).likeness(asked))
 
 
 def found_in(term: str) -> int:
@@ -108,11 +108,8 @@ def test_postings_come_near(query: str) -> None:
 def test_terms_that_came_after_a_snapshot_are_strange_to_it() -> None:
     texts = Texts(TEXTS)
     rarity = texts.rarity(texts.questions)
-    before = question_likeness(
-        texts.vocabulary.query("退货 newword"), texts.questions, rarity, texts.rows
-    )
+    terms = QuestionTerms.of(texts.questions, rarity, texts.rows)
+    before = terms.likeness(texts.vocabulary.query("退货 newword"))
     texts.vocabulary.numbers_of(list(count_terms("newword")))
-    after = question_likeness(
-        texts.vocabulary.query("退货 newword"), texts.questions, rarity, texts.rows
-    )
+    after = terms.likeness(texts.vocabulary.query("退货 newword"))
     np.testing.assert_allclose(after, before, rtol=1e-6)

@@ -196,38 +196,64 @@ class Rarity:
         return np.minimum(query.ids, len(self.found_in) - 1)
 
 
-def question_likeness(query: Query, table: TermRows, rarity: Rarity, rows: Ints) -> Floats:
-    """Cosine of rarity-weighted terms for each of `rows`, 0 to 1.
+@dataclass(frozen=True, eq=False)
+class QuestionTerms:
+    """The terms of n questions, weighed by their rarity: all that no query changes.
 
-    Terms that no question has count in the length of the query, so one that talks of something
-    unknown scores lower.
+    `owners` (t,), `ids` (t,), `weights` (t,): whose each term is, its number and its weight;
+    `lengths` (n,): of the questions as vectors of such weights.
     """
-    rare = rarity.of_question_terms
-    asked = query.weights * rare[rarity.places(query)]
-    length = np.sqrt((asked**2).sum() + ((query.strange * rare[-1]) ** 2).sum())
-    owners, ids, weights = table.take(rows)
-    weights = weights * rare[ids]
-    dots = np.bincount(owners, weights * _dense(query, asked, rarity)[ids], len(rows))
-    lengths = np.sqrt(np.bincount(owners, weights**2, len(rows)))
-    likeness: Floats = (dots / np.maximum(length * lengths, 1e-9)).astype(np.float32)
-    return likeness
+
+    rarity: Rarity
+    owners: Ints
+    ids: NDArray[np.int32]
+    weights: Floats
+    lengths: Floats
+
+    @classmethod
+    def of(cls, table: TermRows, rarity: Rarity, rows: Ints) -> Self:
+        owners, ids, weights = table.take(rows)
+        weights = weights * rarity.of_question_terms[ids]
+        lengths = np.sqrt(np.bincount(owners, weights**2, len(rows)))
+        return cls(rarity, owners, ids, weights, lengths)
+
+    def likeness(self, query: Query) -> Floats:
+        """Cosine of rarity-weighted terms for each question, 0 to 1.
+
+        Terms that no question has count in the length of the query, so one that talks of something
+        unknown scores lower.
+        """
+        rare = self.rarity.of_question_terms
+        asked = query.weights * rare[self.rarity.places(query)]
+        length = np.sqrt((asked**2).sum() + ((query.strange * rare[-1]) ** 2).sum())
+        wanted = _dense(query, asked, self.rarity)
+        dots = np.bincount(self.owners, self.weights * wanted[self.ids], len(self.lengths))
+        likeness: Floats = (dots / np.maximum(length * self.lengths, 1e-9)).astype(np.float32)
+        return likeness
 
 
-def text_likeness(
-    query: Query, table: TermRows, rarity: Rarity, rows: Ints, lengths: Floats
-) -> Floats:
-    """BM25 as a share of the most that a text could get, for each of `rows`.
+@dataclass(frozen=True, eq=False)
+class TextTerms:
+    """The terms of `count` texts with what each is worth there: all that no query changes."""
 
-    `lengths` are those of the rows as shares of the average.
-    """
-    asked = query.weights * rarity.of_text_terms[rarity.places(query)]
-    most = _most_of_text(query, asked, rarity)
-    wanted = _dense(query, asked, rarity)
-    owners, ids, weights = table.take(rows)
-    hit = np.flatnonzero(wanted[ids])
-    owners, ids, weights = owners[hit], ids[hit], weights[hit]
-    points = wanted[ids] * _saturated(weights, lengths[owners])
-    return (np.bincount(owners, points, len(rows)) / most).astype(np.float32)
+    rarity: Rarity
+    count: int
+    owners: Ints
+    ids: NDArray[np.int32]
+    worth: Floats
+
+    @classmethod
+    def of(cls, table: TermRows, rarity: Rarity, rows: Ints, lengths: Floats) -> Self:
+        """`lengths` are those of the rows as shares of the average."""
+        owners, ids, weights = table.take(rows)
+        return cls(rarity, len(rows), owners, ids, _saturated(weights, lengths[owners]))
+
+    def likeness(self, query: Query) -> Floats:
+        """BM25 as a share of the most that a text could get, for each text."""
+        asked = query.weights * self.rarity.of_text_terms[self.rarity.places(query)]
+        most = _most_of_text(query, asked, self.rarity)
+        points = _dense(query, asked, self.rarity)[self.ids] * self.worth
+        return (np.bincount(self.owners, points, self.count) / most).astype(np.float32)
 
 
 def _dense(query: Query, asked: Floats, rarity: Rarity) -> Floats:
@@ -268,7 +294,7 @@ class Postings:
         self._steps = by_term.data
 
     def likeness(self, query: Query, rarity: Rarity) -> Floats:
-        """About what `text_likeness` is, for the first `size` texts."""
+        """About what `TextTerms.likeness` is, for the first `size` texts."""
         asked = query.weights * rarity.of_text_terms[rarity.places(query)]
         unit = np.float32(1 / (_SATURATION_STEPS * _most_of_text(query, asked, rarity)))
         scores = np.zeros(self.size, np.float32)

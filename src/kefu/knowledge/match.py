@@ -100,6 +100,8 @@ def _find_doubt(query: str, best: Match, settings: KnowledgeSettings) -> str | N
         return None if best.lead > 0 else "two entries answer this very question differently"
     if best.foreign:
         return "it is in another language"
+    if best.score < settings.sure_score:  # whatever the words: most matches end here
+        return f"its score is {best.score:.2f} and {settings.sure_score:.2f} is needed"
     new = share_of_new_words(query, " ".join(best.entry.questions))
     needed = settings.sure_score + NEWNESS_PENALTY * new
     if best.score < needed:

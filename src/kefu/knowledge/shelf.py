@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,10 @@ from kefu.knowledge.lexical import (
     Ints,
     Postings,
     Query,
+    QuestionTerms,
     Rarity,
+    TextTerms,
     Vocabulary,
-    question_likeness,
-    text_likeness,
 )
 from kefu.knowledge.relevance import first_relevance, relevance, score
 from kefu.knowledge.stock import Stock, stock_of
@@ -60,6 +61,24 @@ class Match:
     mean: float = 0.0
     text: float = 0.0
     answer_cosine: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Close:
+    """Entries that are looked at closely: all of them that no question changes.
+
+    p entries in `places`; their questions' rows one after another in `rows` (r,), each entry's from
+    `starts` (p,) on, `sizes` (p,) of them. `vectors` (r, d), `answers` (p, d).
+    """
+
+    places: Ints
+    rows: Ints
+    starts: Ints
+    sizes: Ints
+    vectors: Floats
+    answers: Floats
+    questions: QuestionTerms
+    texts: TextTerms
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,11 +141,14 @@ class Shelf:
         usable = self._usable(today)
         query = self._stock.vocabulary.query(text)
         exact = self._exact_rows(text, usable)
-        places = self._candidates(query, vector, usable, limit)
-        places = np.union1d(places, self._columns.places_of(exact))
-        if not len(places):
+        if self._postings is None and usable is self._alive:
+            close = self._all
+        else:
+            places = self._candidates(query, vector, usable, limit)
+            close = self._close(np.union1d(places, self._columns.places_of(exact)))
+        if not len(close.places):
             return []
-        found = self._scored(query, vector, places, exact)
+        found = self._scored(query, vector, close, exact)
         rivals = self._rival_scores(found)
         return [self._match(found, at, rivals(at)) for at in _largest(found.relevance, limit)]
 
@@ -205,30 +227,52 @@ class Shelf:
     def _first_text_likeness(self, query: Query, count: int) -> Floats:
         """Roughly that of the entries in the postings, exactly that of later ones."""
         if self._postings is None:
-            return self._text_likeness(query, np.arange(count))
+            return self._texts(np.arange(count)).likeness(query)
         rough = self._postings.likeness(query, self._text_rarity)
-        later = self._text_likeness(query, np.arange(len(rough), count))
+        later = self._texts(np.arange(len(rough), count)).likeness(query)
         return np.concatenate((rough, later))
 
-    def _scored(self, query: Query, vector: Floats, places: Ints, exact: Ints) -> _Scored:
+    @cached_property
+    def _all(self) -> _Close:
+        """So few entries are all looked at closely for every question."""
+        return self._close(np.flatnonzero(self._alive))
+
+    def _close(self, places: Ints) -> _Close:
         columns = self._columns
         rows, starts = columns.rows_of(places)
-        cosine = columns.vectors[rows] @ vector
-        lexical = question_likeness(query, columns.questions, self._question_rarity, rows)
-        is_exact = np.isin(rows, exact)
-        scores = np.where(is_exact, np.float32(1), score(cosine, lexical))
-        best = _first_largest(scores, starts, columns.sizes[places])
-        sums = np.add.reduceat(cosine, starts)
-        mean = (sums / columns.sizes[places]).astype(np.float32)
+        return _Close(
+            places,
+            rows,
+            starts,
+            columns.sizes[places],
+            columns.vectors[rows],
+            columns.answers[places].astype(np.float32),
+            QuestionTerms.of(columns.questions, self._question_rarity, rows),
+            self._texts(places),
+        )
+
+    def _texts(self, places: Ints) -> TextTerms:
+        lengths = self._text_lengths[places]
+        return TextTerms.of(self._columns.texts, self._text_rarity, places, lengths)
+
+    def _scored(self, query: Query, vector: Floats, close: _Close, exact: Ints) -> _Scored:
+        starts = close.starts
+        cosine = close.vectors @ vector
+        lexical = close.questions.likeness(query)
+        scores = score(cosine, lexical)
+        is_exact = np.isin(close.rows, exact) if len(exact) else np.zeros(len(scores), np.bool_)
+        scores[is_exact] = 1
+        best = _first_largest(scores, starts, close.sizes)
+        mean = (np.add.reduceat(cosine, starts) / close.sizes).astype(np.float32)
         # The sentences of a passage say different things, and one of them is what was asked.
-        mean = np.where(columns.is_passage[places], cosine[best], mean)
-        text = self._text_likeness(query, places)
-        answer = columns.answers[places].astype(np.float32) @ vector
+        mean = np.where(self._columns.is_passage[close.places], cosine[best], mean)
+        text = close.texts.likeness(query)
+        answer = close.answers @ vector
         largest = np.maximum.reduceat(cosine, starts), np.maximum.reduceat(lexical, starts)
         near = relevance(*largest, mean, text, answer)
         return _Scored(
-            places,
-            rows[best],
+            close.places,
+            close.rows[best],
             is_exact[best],
             scores[best],
             np.where(is_exact[best], np.float32(1), near),
@@ -238,10 +282,6 @@ class Shelf:
             text,
             answer,
         )
-
-    def _text_likeness(self, query: Query, places: Ints) -> Floats:
-        lengths = self._text_lengths[places]
-        return text_likeness(query, self._columns.texts, self._text_rarity, places, lengths)
 
     def _rival_scores(self, found: _Scored) -> Callable[[int], float]:
         """For a candidate: the best score of FAQ entries with another answer than its own, or 0.
@@ -283,10 +323,9 @@ def shelf_of(items: Sequence[IndexedEntry]) -> Shelf:
 
 def _first_largest(values: Floats, starts: Ints, sizes: Ints) -> Ints:
     """Where the largest value of each group is, the first of equal ones."""
-    owners = np.repeat(np.arange(len(starts)), sizes)
     largest = np.maximum.reduceat(values, starts)
-    at = np.flatnonzero(values == largest[owners])
-    return at[np.unique(owners[at], return_index=True)[1]]
+    at = np.flatnonzero(values == np.repeat(largest, sizes))
+    return at[np.searchsorted(at, starts)]
 
 
 def _largest(values: Floats, count: int) -> list[int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kefu.language import CJK
 from kefu.paraphrase.rules import (
@@ -74,10 +75,9 @@ def share_of_new_words(query: str, known: str) -> float:
 
     Fillers do not count, synonyms and misspellings are known, and two Han characters are a word.
     """
-    asked, known = fold(query), _with_synonyms(fold(known))
+    asked, (known, known_words) = fold(query), _known(known)
     characters = _CJK_CHARACTER.findall(CHINESE_FILLERS.sub(" ", asked))
     words = [word for word in _latin_words(asked) if word not in ENGLISH_FILLERS]
-    known_words = {stem(word) for word in _latin_words(known)}
     new = sum(not _is_among(stem(word), known_words) for word in words)
     new_characters = sum(character not in known for character in characters)
     return (new + new_characters / 2) / max(1.0, len(words) + len(characters) / 2)
@@ -222,12 +222,19 @@ def _latin_words(text: str) -> list[str]:
     return _WORD.findall(without_apostrophes(_CJK_CHARACTER.sub(" ", text)))
 
 
+@lru_cache(maxsize=4096)  # the same few entries are near to most questions
+def _known(text: str) -> tuple[str, frozenset[str]]:
+    """A text folded, with what else could stand for its words, and the stems of its Latin words."""
+    known = _with_synonyms(fold(text))
+    return known, frozenset(map(stem, _latin_words(known)))
+
+
 def _with_synonyms(text: str) -> str:
     others = [word for group in SYNONYMS if any(w in text for w in group) for word in group]
     return f"{text} {' '.join(others)}"
 
 
-def _is_among(word: str, words: set[str]) -> bool:
+def _is_among(word: str, words: frozenset[str]) -> bool:
     return word in words or any(_is_misspelling(word, other) for other in words)
 
 
