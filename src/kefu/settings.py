@@ -327,6 +327,14 @@ class LogSettings(Section):
     )
 
 
+class TracesSettings(Section):
+    endpoint: str = Field(
+        "",
+        description="OpenTelemetry collector (OTLP over HTTP), as http://host:4318; empty: none.",
+    )
+    share: float = Field(1.0, ge=0, le=1, description="Share of the requests that are traced.")
+
+
 def default_data_dir() -> Path:
     return Path(platformdirs.user_data_dir("kefu", appauthor=False))
 
@@ -352,6 +360,7 @@ class Settings(BaseSettings):
     moderation: ModerationSettings = ModerationSettings()
     review: ReviewSettings = ReviewSettings()
     log: LogSettings = LogSettings()
+    traces: TracesSettings = TracesSettings()
 
     @property
     def database_path(self) -> Path:

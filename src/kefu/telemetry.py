@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from kefu.personal_data import mask
 from kefu.settings import LogSettings
+from kefu.tracing import stage_span
 
 # From a tenth of a millisecond (an exact match) to a minute (a long generation on a laptop).
 SECONDS = (
@@ -207,7 +208,8 @@ class StageClock:
     def __call__(self, stage: str) -> Iterator[None]:
         begun = time.perf_counter()
         try:
-            yield
+            with stage_span(stage):
+                yield
         finally:
             seconds = time.perf_counter() - begun
             self._metrics.stage_seconds.labels(stage).observe(seconds)

@@ -26,6 +26,7 @@ from kefu.settings import Settings, load_settings
 from kefu.stores.sqlite import open_database
 from kefu.stores.sqlite_keys import SqliteKeys
 from kefu.telemetry import configure_logging
+from kefu.tracing import tracing
 
 
 def serve(
@@ -50,7 +51,7 @@ def serve(
     }
     settings = load_settings(flags, ctx.meta["config"])
     configure_logging(settings.log)
-    with _only_desk_of(settings):
+    with _only_desk_of(settings), tracing(settings.traces):
         listening = _listen(settings)
         pull_configured(settings)
         created = _create_missing_keys(settings)

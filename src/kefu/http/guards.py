@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kefu.errors import BodyTooLarge, Forbidden, InvalidInput, KefuError, Overloaded
 from kefu.http.problems import problem_of, problem_response
 from kefu.stamps import new_id
+from kefu.tracing import describe_request, request_span
 
 BODY_SECONDS = 30.0
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
@@ -172,18 +173,24 @@ class RequestHeaders:
         request_id = given if _REQUEST_ID.fullmatch(given) else new_id()
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
+        status = 500  # where nothing is answered
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        try:
-            await self.app(scope, receive, send_with_headers)
-        finally:
-            structlog.contextvars.unbind_contextvars("request_id")
+        with request_span(Headers(scope=scope), request_id) as span:
+            try:
+                await self.app(scope, receive, send_with_headers)
+            finally:
+                describe_request(span, scope, status)
+                structlog.contextvars.unbind_contextvars("request_id")
 
 
 def _too_large(limit: int) -> BodyTooLarge:

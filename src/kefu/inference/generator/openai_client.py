@@ -24,6 +24,7 @@ from kefu.errors import GeneratorUnavailable, Overloaded
 from kefu.inference.generator.protocol import Piece, Prompt, Usage
 from kefu.inference.generator.sse import EventReader
 from kefu.telemetry import Metrics
+from kefu.tracing import outgoing_headers
 
 CONNECT_SECONDS = 5.0
 PING_SECONDS = 5.0
@@ -168,7 +169,9 @@ class OpenAICompatible:
         self, client: httpx.AsyncClient, path: str, body: dict[str, Any]
     ) -> AsyncIterator[httpx.Response]:
         try:
-            async with client.stream("POST", self._base_url + path, json=body) as response:
+            async with client.stream(
+                "POST", self._base_url + path, json=body, headers=outgoing_headers()
+            ) as response:
                 if not response.is_success:
                     raise _refusal(self._host, response, await _start_of_body(response))
                 yield response
