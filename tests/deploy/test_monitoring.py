@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,9 @@ def test_panels_stand_apart():
 
 def test_prometheus_takes_the_rules():
     promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed (apt install prometheus)")
+    if promtool is None and sys.platform != "linux":
+        pytest.skip("deploy/test-services brings promtool on Debian only")
+    assert promtool, "promtool is missing: run deploy/test-services"
     ran = subprocess.run(
         [promtool, "check", "config", DEPLOY / "prometheus" / "prometheus.yml"],
         capture_output=True,
