@@ -35,12 +35,12 @@ class HashingEncoder:
 
 @dataclass
 class ScriptedGenerator:
-    """Writes `pieces`, each as likely as `logprob` says. `gate` holds it back after the first piece
-    until the test opens it. `positions`: where it says that it stands in line before that.
+    """Writes `pieces`. `gate` holds it back after the first piece until the test opens it.
+
+    `positions`: where it says that it stands in line before that.
     """
 
     pieces: Sequence[str] = ("运费", "8元", "。")
-    logprob: float | None = None
     error: Exception | None = None
     gate: asyncio.Event | None = None
     ping_error: Exception | None = None
@@ -59,7 +59,7 @@ class ScriptedGenerator:
                 yield Piece("", position=position)
                 await asyncio.sleep(0)
             for number, text in enumerate(self.pieces):
-                yield Piece(text, logprob=self.logprob)
+                yield Piece(text)
                 if number == 0 and self.gate is not None:
                     await self.gate.wait()
             if self.error is not None:

@@ -254,17 +254,21 @@ class RepliesSettings(Section):
         0.35, ge=0, le=1, description="Relevance from which an entry is worth quoting."
     )
     reader: bool = Field(
-        True, description="Answer with the sentences of a passage that tell, before one is written."
+        True,
+        description="Have a second model judge which sentences of the passages answer (49 MB).",
     )
     # Both chosen on the tuning half of `kefu generate evaluate`: docs/generation.md.
     tells_score: float = Field(
-        0.85, ge=0, le=1, description="Probability from which a sentence is said as the answer."
-    )
-    least_certainty: float = Field(
-        0.7,
+        0.4,
         ge=0,
         le=1,
-        description="Probability from which a small trained model's reply is said.",
+        description="Probability from which sentences are quoted instead of a whole passage.",
+    )
+    says_score: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="Probability from which a small trained model may say what a sentence says.",
     )
 
 

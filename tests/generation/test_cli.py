@@ -32,7 +32,7 @@ def test_people_and_programs_read_figures(data_dir: Path, tasks: Path):
     evaluate = ("--data-dir", data_dir, "generate", "evaluate", tasks, "--half", "all")
     said = run_kefu(*evaluate, "--errors", "3")
     assert said.returncode == 0, said.stderr
-    assert all(word in said.stdout for word in ("after the guard", "tokens/s", "unanswerable"))
+    assert all(word in said.stdout for word in ("guarded", "tokens/s", "unanswerable"))
     found = json.loads(run_kefu(*evaluate, "--prompt", "trained", "--json").stdout)
     assert (found["model"], found["style"]) == ("gemma-3-270m-desk", "trained")
     assert [answer["id"] for answer in found["answers"]] == [task.id for task in FEW]

@@ -81,24 +81,29 @@ def test_what_is_missing_or_broken_is_named(folder: Path, tmp_path: Path):
         Reader(tmp_path)
 
 
-REAL = [
-    ("软胶的脏了能丢洗碗机么", "可以水煮消毒，也可以放进洗碗机"),
-    ("适合多大的孩子", "适合 10 个月以上"),
-    ("保修多久", None),
+BLOCKS = [
+    Passage(
+        "软胶积木",
+        "软胶积木一盒 40 块，适合 10 个月以上。材质是食品级硅胶，可以水煮消毒，也可以放进洗碗机。",
+    ),
+    Passage("木屋积木", "木屋积木一盒 128 块，适合 3 岁以上。椴木本色，不上漆。"),
 ]
 
 
 @pytest.mark.models
-@pytest.mark.parametrize(("question", "sentence"), REAL)
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ("软胶的脏了能丢洗碗机么", "可以水煮消毒，也可以放进洗碗机"),
+        ("木屋积木多大能玩", "适合 3 岁以上"),
+        ("保修多久", None),
+    ],
+)
 def test_it_marks_the_sentence_that_answers(models_dir: Path, question: str, sentence: str | None):
-    passage = Passage(
-        "软胶积木",
-        "软胶积木一盒 40 块，适合 10 个月以上。材质是食品级硅胶，可以水煮消毒，也可以放进洗碗机。",
-    )
-    told = Reader(models_dir / READER).read(question, "", [passage])
+    told = Reader(models_dir / READER).read(question, "", BLOCKS)
     best = max(told, key=lambda one: one.probability)
     if sentence is None:
-        assert best.probability < 0.5
+        assert best.probability < 0.4
     else:
         assert sentence in best.sentence
-        assert best.probability > 0.5
+        assert best.probability > 0.6

@@ -1,91 +1,177 @@
-"""Replies made of the sentences that the reader finds to answer."""
+"""What the reader thinks of the passages: what a small trained model may say, and what is quoted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from kefu.clauses import sentences_of
+from kefu.knowledge.entry import Entry
 from kefu.reading.reader import Told
 from kefu.reading.rows import Passage
-from kefu.settings import ConversationSettings, Settings
+from kefu.settings import ConversationSettings
+from kefu.turn.grounding import Grounding, Verdict
 from kefu.turn.reply import Message, Reply
+from kefu.turn.written import Written
 from tests.fakes import ScriptedGenerator
 from tests.turn.conftest import Bench, OpenBench
 
-NEAR = "请问邮费运费是多少"
+STORING = Entry(
+    "storing", "储存", "白茶饼放在阴凉干燥处。白茶饼不要放冰箱。绿茶要放冰箱。", (), (), "zh",
+    kind="passage",
+)  # fmt: skip
+BREWING = Entry("brewing", "冲泡", "绿茶用 80 度的水。", (), (), "zh", kind="passage")
+QUESTION = "白茶饼储存放冰箱吗"
 
 
 @dataclass
 class FakeReader:
-    """Is sure of the sentences that have `words`, and remembers what it was asked."""
+    """Finds the sentences that have one of these words as likely as they say, others hardly."""
 
-    words: str
-    otherwise: float = 0.1
+    likely: dict[str, float]
     asked: list[tuple[str, str]] = field(default_factory=list)
-    shown: list[list[str]] = field(default_factory=list)
 
     def read(self, question: str, before: str, passages: Sequence[Passage]) -> list[Told]:
         self.asked.append((question, before))
-        self.shown.append([passage.text for passage in passages])
         return [
-            Told(number, place, sentence.strip(), 0.9 if self.words in sentence else self.otherwise)
+            Told(number, place, sentence.strip(), self._probability(sentence))
             for number, passage in enumerate(passages)
             for place, sentence in enumerate(sentences_of(passage.text))
         ]
 
+    def _probability(self, sentence: str) -> float:
+        return max((p for words, p in self.likely.items() if words in sentence), default=0.01)
 
-async def ask(bench: Bench, text: str, uid: str = "u") -> Reply:
-    return await bench.desk.take(Message(uid, text)).reply()
+
+async def opened(open_bench: OpenBench, reader: Any, style: Any = "trained") -> Bench:
+    bench = open_bench(ConversationSettings(), reader=reader, style=style)
+    await bench.knowledge.import_entries([STORING, BREWING])
+    return bench
 
 
-async def test_what_the_reader_finds_is_said_without_writing(
+async def ask(bench: Bench, text: str = QUESTION, uid: str = "u") -> tuple[Reply, str]:
+    turn = bench.desk.take(Message(uid, text))
+    sent = "".join([piece async for piece in turn.pieces() if isinstance(piece, str)])
+    return await turn.reply(), sent
+
+
+async def test_a_small_model_says_what_the_reader_finds(
     open_bench: OpenBench, generator: ScriptedGenerator
 ):
-    bench = open_bench(ConversationSettings(), reader=FakeReader("8元"))
-    turn = bench.desk.take(Message("u", NEAR))
-    sent = "".join([text async for text in turn.pieces()])
-    reply = await turn.reply()
-    assert (reply.source, reply.confidence) == ("model", 0.9)
-    assert "8元" in reply.text
+    bench = await opened(open_bench, FakeReader({"不要放冰箱": 0.9}))
+    generator.pieces = ("白茶饼", "不要", "放冰箱。")
+    reply, sent = await ask(bench)
+    assert (reply.source, reply.text) == ("model", "白茶饼不要放冰箱。")
     assert sent == reply.text
-    assert [citation.id for citation in reply.citations] == ["fee-zh"]
+    assert [citation.id for citation in reply.citations] == ["storing"]
     assert "read" in reply.timings_ms
-    assert generator.prompts == []
 
 
-async def test_where_it_finds_nothing_the_generator_is_asked(
+async def test_what_the_reader_doubts_is_not_read_by_anybody(
     open_bench: OpenBench, generator: ScriptedGenerator
 ):
-    bench = open_bench(ConversationSettings(), reader=FakeReader("nowhere"))
-    reply = await ask(bench, NEAR)
-    assert (reply.source, reply.text) == ("model", "运费8元。")
-    assert len(generator.prompts) == 1
+    bench = await opened(open_bench, FakeReader({"不要放冰箱": 0.9}))
+    generator.pieces = ("绿茶要", "放冰", "箱。")
+    reply, sent = await ask(bench)
+    assert (reply.source, [c.id for c in reply.citations]) == ("faq", ["storing"])
+    assert "“储存”白茶饼不要放冰箱。" in reply.text
+    assert "绿茶" not in reply.text
+    assert sent == reply.text
+    value = bench.metrics.registry.get_sample_value
+    assert value("kefu_ungrounded_replies_total", {"reason": "doubted"}) == 1
 
 
-async def test_how_sure_it_must_be_is_a_setting(
-    open_bench: OpenBench, generator: ScriptedGenerator, settings: Settings
+async def test_nothing_is_written_where_the_reader_finds_too_little(
+    open_bench: OpenBench, generator: ScriptedGenerator
 ):
-    replies = settings.replies.model_copy(update={"tells_score": 0.95})
-    bench = open_bench(ConversationSettings(), replies, FakeReader("8元"))
-    await ask(bench, NEAR)
-    assert len(generator.prompts) == 1
+    bench = await opened(open_bench, FakeReader({"不要放冰箱": 0.5}))
+    reply, _ = await ask(bench)
+    assert generator.prompts == []
+    assert reply.source == "faq"
+    assert "白茶饼不要放冰箱。" in reply.text
+    assert "阴凉" not in reply.text
+
+
+@pytest.mark.parametrize("style", ["trained", "completion"])
+async def test_what_no_document_tells_is_for_a_person(
+    open_bench: OpenBench, generator: ScriptedGenerator, style: str
+):
+    generator.pieces = ("它是", "圆的。")
+    reply, _ = await ask(await opened(open_bench, FakeReader({}), style))
+    assert reply.source == "handoff"
+
+
+async def test_a_refusal_is_not_the_last_word(open_bench: OpenBench, generator: ScriptedGenerator):
+    bench = await opened(open_bench, FakeReader({"不要放冰箱": 0.9}))
+    generator.pieces = ("抱歉，资料里没有提到。",)
+    assert (await ask(bench))[0].source == "faq"
+
+
+async def test_without_a_reader_a_small_trained_model_is_not_asked(
+    open_bench: OpenBench, generator: ScriptedGenerator
+):
+    reply, _ = await ask(await opened(open_bench, None))
+    assert generator.prompts == []
+    assert reply.source == "faq"
+    assert STORING.answer in reply.text
+
+
+async def test_a_larger_model_needs_none(open_bench: OpenBench, generator: ScriptedGenerator):
+    bench = await opened(open_bench, FakeReader({}), "chat")
+    generator.pieces = ("绿茶要", "放冰箱。")
+    reply, _ = await ask(bench)
+    assert (reply.source, reply.text) == ("model", "绿茶要放冰箱。")
+
+
+async def test_of_faq_entries_a_small_model_says_hardly_anything(
+    open_bench: OpenBench, generator: ScriptedGenerator
+):
+    """They are asked back: an entry's question tells a customer more than its sentences."""
+    bench = await opened(open_bench, FakeReader({"8元": 0.9}))
+    reply, _ = await ask(bench, "你们用贝宝付运费是多少")
+    assert generator.prompts == []
+    assert [choice.id for choice in reply.choices] == ["fee-zh"]
 
 
 async def test_a_follow_up_is_read_with_the_question_before(open_bench: OpenBench):
-    reader = FakeReader("8元")
-    bench = open_bench(ConversationSettings(), reader=reader)
-    await ask(bench, "怎么申请退货")
-    reply = await ask(bench, "那运费是多少")
-    assert reader.asked[-1] == ("那运费是多少", "怎么申请退货")
-    assert "8元" in reply.text
+    reader = FakeReader({"不要放冰箱": 0.9})
+    bench = await opened(open_bench, reader)
+    await ask(bench)
+    await ask(bench, "那绿茶储存放冰箱呢")
+    assert reader.asked[-1] == ("那绿茶储存放冰箱呢", QUESTION)
 
 
-@pytest.mark.parametrize("words", ["8元", "nowhere"])
-async def test_answers_in_another_language_are_not_read(open_bench: OpenBench, words: str):
-    reader = FakeReader(words)
-    bench = open_bench(ConversationSettings(), reader=reader)
-    await ask(bench, NEAR)
-    assert not any("Delivery" in text for text in reader.shown[0])
+TOLD = [Told(0, 0, "", 0.1), Told(0, 1, "", 0.9), Told(0, 2, "", 0.1)]
+
+
+def written(reply: str, told: list[Told] | None) -> Written:
+    grounding = Grounding(QUESTION, [STORING, BREWING], told=told, says_score=0.6)
+    found = Written(grounding, "抱歉")
+    for character in reply:
+        found.add(character)
+        if found.fault:
+            return found
+    found.finish("stop")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("reply", "fault", "text"),
+    [
+        ("白茶饼不要放冰箱。", None, "白茶饼不要放冰箱。"),
+        ("您好，白茶饼不要放冰箱。", None, "您好，白茶饼不要放冰箱。"),
+        ("白茶饼放在阴凉干燥处。", Verdict.DOUBTED, ""),
+        ("白茶饼要放在阴凉的干燥处。", Verdict.DOUBTED, ""),
+        ("绿茶用 80 度的水。", Verdict.DOUBTED, ""),
+        ("白茶饼不要放冰箱；绿茶要放冰箱。", Verdict.DOUBTED, "白茶饼不要放冰箱。"),
+    ],
+)
+def test_each_clause_stands_on_a_sentence_that_answers(
+    reply: str, fault: Verdict | None, text: str
+):
+    found = written(reply, TOLD)
+    assert (found.fault, found.text) == (fault, text)
+    assert written(reply, None).fault is None

@@ -21,8 +21,7 @@ from kefu.generation.evaluate import Answer, Figures, Report, evaluate
 from kefu.generation.judging import Outcome
 from kefu.generation.tasks import Task, read_tasks, shop_tasks
 from kefu.inference.embedded import open_generator
-from kefu.inference.generator.protocol import Generator
-from kefu.inference.models.resolve import READER, PromptStyle, resolve_reader
+from kefu.inference.models.resolve import PromptStyle
 from kefu.reading.loading import open_reader
 from kefu.settings import Settings
 from kefu.telemetry import Metrics
@@ -34,13 +33,14 @@ _COLUMNS = {
     "missed": "refused_wrongly",
     "shown": "shown",
     "refused": "refused",
+    "quoted": "quoted",
     "wrong": "wrong",
     "invented": "invented",
 }
 _MEANING = (
     "answered: of the tasks with an answer, answered rightly; missed: refused all the same; shown: "
-    "the guard let nothing through, and the passage that is shown instead has the answer. refused: "
-    "of the tasks without an answer. wrong, invented: of the replies that say something; invented "
+    "the guard let nothing through, and what is quoted instead has the answer. refused: of the tasks "
+    "without an answer; quoted: there something is quoted as found. wrong, invented: of the replies that say something; invented "
     "is a number, price, date or address that stands nowhere."
 )
 
@@ -77,9 +77,6 @@ def evaluate_(
     half: Annotated[
         str, typer.Option(help="dev (tuned on), test, or all; of the tasks' groups.")
     ] = "test",
-    reader_only: Annotated[
-        bool, typer.Option("--reader-only", help="Only the sentences that the reader finds.")
-    ] = False,
     parallel: Annotated[
         int, typer.Option(min=1, max=8, help="Answers at once; the speed is of that many.")
     ] = 1,
@@ -91,13 +88,7 @@ def evaluate_(
     tasks = _chosen(read_tasks(file) if file else shop_tasks(), half)
     with stages() as on_progress:
         report = asyncio.run(
-            _evaluate(
-                settings,
-                tasks,
-                parallel,
-                lambda a, b: on_progress(a, b, "answering"),
-                with_generator=not reader_only,
-            )
+            _evaluate(settings, tasks, parallel, lambda a, b: on_progress(a, b, "answering"))
         )
     if as_json:
         print_json(_as_json(report))
@@ -108,27 +99,18 @@ def evaluate_(
 
 
 async def _evaluate(
-    settings: Settings,
-    tasks: list[Task],
-    parallel: int,
-    on_progress: Any,
-    *,
-    with_generator: bool,
+    settings: Settings, tasks: list[Task], parallel: int, on_progress: Any
 ) -> Report:
-    reader = open_reader(settings)
-    if reader is None and not with_generator:
-        resolve_reader(settings)  # says which command brings it
-        raise InvalidInput("--reader-only: replies.reader is off in the settings.")
     async with AsyncExitStack() as stack:
-        generator: Generator | None = None
-        style: PromptStyle = "trained"
-        if with_generator:
-            generator, style = await open_generator(settings, Metrics(), stack)
+        generator, style = await open_generator(settings, Metrics(), stack)
+        prompts = PromptWriter(style)
+        name = Path(settings.generator.model).name
+        reader = open_reader(settings)
         return await evaluate(
             tasks,
             generator,
-            PromptWriter(style),
-            Path(settings.generator.model).name if with_generator else READER,
+            prompts,
+            name,
             read=reader.read if reader else None,
             replies=settings.replies,
             parallel=parallel,
@@ -159,7 +141,7 @@ def _chosen(tasks: list[Task], half: str) -> list[Task]:
 
 
 def _not_right(report: Report) -> list[Answer]:
-    return [a for a in report.answers if a.of_desk.outcome is not Outcome.RIGHT]
+    return [a for a in report.answers if a.of_guarded.outcome is not Outcome.RIGHT]
 
 
 def _as_json(report: Report) -> dict[str, Any]:
@@ -168,13 +150,11 @@ def _as_json(report: Report) -> dict[str, Any]:
             "id": answer.task.id,
             "written": answer.written,
             "guarded": answer.guarded,
-            "told": answer.told,
-            "certainty": answer.certainty,
+            "quoted": answer.quoted,
             "fault": answer.fault,
             "outcome_written": answer.of_written.outcome,
-            "outcome_guarded": answer.of_guarded.outcome,
-            "outcome": answer.of_desk.outcome,
-            "invented": answer.of_desk.invented,
+            "outcome": answer.of_guarded.outcome,
+            "invented": answer.of_guarded.invented,
         }
         for answer in report.answers
     ]
@@ -193,15 +173,15 @@ def _print(report: Report) -> None:
         collapse_padding=True,
     )
     table.add_row("as written", *_row(report.written))
-    table.add_row("after the guard", *_row(report.guarded))
-    table.add_row("with the reader", *_row(report.desk))
+    table.add_row("guarded", *_row(report.guarded))
     for kind, figures in report.by_kind.items():
         table.add_row(f"  {kind}", *_row(figures))
     console.print(table)
     console.print(Text(_MEANING, style="dim"))
-    length, speed = report.desk.characters, report.tokens_per_second
-    if length is not None and speed is not None:
-        console.print(Text(f"A reply has {length:.0f} characters; {speed:.0f} tokens/s."))
+    if (length := report.written.characters) is not None:
+        console.print(Text(f"A reply has {length:.0f} characters."))
+    if (speed := report.tokens_per_second) is not None:
+        console.print(Text(f"Each is written with {speed:.0f} tokens/s."))
 
 
 def _row(figures: Figures) -> list[str]:
@@ -211,12 +191,10 @@ def _row(figures: Figures) -> list[str]:
 
 def _print_error(answer: Answer) -> None:
     task = answer.task
-    typer.echo(f"\n{task.id} ({task.kind}), {answer.of_desk.outcome}: {task.question}")
+    typer.echo(f"\n{task.id} ({task.kind}), {answer.of_guarded.outcome}: {task.question}")
     for passage in task.passages:
         typer.echo(f"  [{passage.title}] {passage.text}")
     typer.echo(f"  wanted:  {task.answer or '(a refusal)'}")
-    if answer.told is not None:
-        typer.echo(f"  told by the reader: {answer.told}")
     typer.echo(f"  written: {answer.written}")
     if answer.fault:
         typer.echo(f"  stopped: {answer.fault}; read: {answer.guarded or '(nothing)'}")

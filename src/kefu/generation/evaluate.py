@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from statistics import median
 
 from kefu.generation.judging import Judged, Outcome, judge, says
@@ -17,7 +16,6 @@ from kefu.knowledge.shelf import Match
 from kefu.reading.reader import Told
 from kefu.reading.rows import Passage
 from kefu.settings import RepliesSettings
-from kefu.turn.certainty import certainty
 from kefu.turn.extraction import extract
 from kefu.turn.grounding import Grounding
 from kefu.turn.grounding import Verdict as Fault
@@ -30,51 +28,31 @@ MAX_TOKENS = 256
 
 Progress = Callable[[int, int], None]
 Read = Callable[[str, str, Sequence[Passage]], Sequence[Told]]
-"""`Reader.read`."""
+"""`Reader.read`: the question, the one before it, and the passages."""
 
 
 @dataclass(frozen=True)
 class Answer:
     """What was written for a task. `guarded`: what of it a customer would read; `fault`: why not all.
 
-    `certainty`: how likely what is guarded is right, where that is asked. `told`: the sentences that the reader found to answer, None where it found none. `desk`: what a
-    customer reads of the whole desk: those, else what is guarded.
-    `shows_passage`: nothing of it held, so that the nearest passage is shown as what was found.
+    `quoted`: what of the passages is shown instead where nothing of it held.
     """
 
     task: Task
     written: str
     guarded: str
     fault: Fault | None
+    quoted: str
     usage: Usage | None
-    certainty: float | None = None
-    told: str | None = None
+    of_written: Judged
+    of_guarded: Judged
 
     @property
-    def desk(self) -> str:
-        return self.guarded if self.told is None else self.told
-
-    @cached_property
-    def of_written(self) -> Judged:
-        return judge(self.task, self.written)
-
-    @cached_property
-    def of_guarded(self) -> Judged:
-        return judge(self.task, self.guarded)
-
-    @cached_property
-    def of_desk(self) -> Judged:
-        return judge(self.task, self.desk)
-
-    @property
-    def shows_passage(self) -> bool:
-        return not self.guarded and self.fault is not Fault.REFUSED
-
-    @property
-    def passage_tells(self) -> bool:
-        """Whether that passage has all facts."""
-        text = self.task.passages[0].text
-        return all(any(says(text, way) for way in ways) for ways in self.task.facts)
+    def quote_tells(self) -> bool:
+        """Whether what is quoted has all facts."""
+        if not self.quoted:
+            return False
+        return all(any(says(self.quoted, way) for way in ways) for ways in self.task.facts)
 
 
 @dataclass(frozen=True)
@@ -82,8 +60,8 @@ class Figures:
     """Shares of tasks, 0 to 1; a share of nothing is None.
 
     `answered`: of the answerable ones, those answered rightly; `refused_wrongly`: those refused;
-    `shown`: those where the guard left nothing and the passage that is shown has the answer.
-    `refused`: of the unanswerable ones, those that are not answered. `invented`: of the replies
+    `shown`: those where the guard left nothing and what is quoted has the answer. `refused`: of the
+    unanswerable ones, those that are not answered; `quoted`: those where something is quoted. `invented`: of the replies
     that say something, those with a number, price, date or address that the model did not read.
     `wrong`: of them, those that are not right.
     """
@@ -93,6 +71,7 @@ class Figures:
     refused_wrongly: float | None
     shown: float | None
     refused: float | None
+    quoted: float | None
     wrong: float | None
     invented: float | None
     own_language: float | None
@@ -101,14 +80,13 @@ class Figures:
 
 @dataclass(frozen=True)
 class Report:
-    """`desk` and `by_kind` are of what a customer reads. Times are medians; writing speed is without
+    """`by_kind` is of what the guard lets through. Times are medians; writing speed is without
     reading the prompt."""
 
     model: str
     style: str
     written: Figures
     guarded: Figures
-    desk: Figures
     by_kind: dict[str, Figures]
     prompt_tokens: float | None
     tokens_per_second: float | None
@@ -117,7 +95,7 @@ class Report:
 
 async def evaluate(
     tasks: Sequence[Task],
-    generator: Generator | None,
+    generator: Generator,
     prompts: PromptWriter,
     model: str,
     *,
@@ -126,22 +104,17 @@ async def evaluate(
     parallel: int = 1,
     on_progress: Progress = lambda done, total: None,
 ) -> Report:
-    """Have every task answered, `parallel` at a time. Raises as the generator does.
-
-    Without a generator nothing is written; the reader is asked first in any case."""
-    places = asyncio.Semaphore(parallel)
+    """Have every task answered, `parallel` at a time, and weighed as a desk weighs it, with the
+    reader's help where `read` is given. Raises as the generator does."""
     settings = replies or RepliesSettings()
+    places = asyncio.Semaphore(parallel)
     done = 0
 
     async def answer(task: Task) -> Answer:
         nonlocal done
         async with places:
-            told = await asyncio.to_thread(_read, task, read) if read else ()
-            found = _nothing(task)
-            if generator:
-                found = await _answer(task, generator, prompts, told, settings)
-            extraction = extract(told, settings.tells_score, task.language)
-            found = replace(found, told=extraction.text if extraction else None)
+            told = await asyncio.to_thread(_told, task, read) if read else None
+            found = await _answer(task, generator, prompts, told, settings)
         done += 1
         on_progress(done, len(tasks))
         return found
@@ -161,9 +134,8 @@ def report(model: str, style: str, answers: Sequence[Answer]) -> Report:
         model=model,
         style=style,
         written=_figures([(a, a.written, a.of_written) for a in answers]),
-        guarded=_figures([(a, a.guarded, a.of_guarded) for a in answers]),
-        desk=_of_desk(answers),
-        by_kind={kind: _of_desk([a for a in answers if a.task.kind == kind]) for kind in kinds},
+        guarded=_of_guarded(answers),
+        by_kind={kind: _of_guarded([a for a in answers if a.task.kind == kind]) for kind in kinds},
         prompt_tokens=median([u.prompt_tokens for u in usages]) if usages else None,
         tokens_per_second=median(speeds) if speeds else None,
         answers=tuple(answers),
@@ -174,39 +146,59 @@ async def _answer(
     task: Task,
     generator: Generator,
     prompts: PromptWriter,
-    told: Sequence[Told],
-    replies: RepliesSettings,
+    told: Sequence[Told] | None,
+    settings: RepliesSettings,
 ) -> Answer:
     matches = tuple(_matches(task))
     rounds = [Round(turn.question, turn.reply) for turn in task.turns]
     prompt = prompts.write(task.question, rounds, matches, task.language)
+    pieces = await _all(generator.stream(prompt, max_tokens=MAX_TOKENS))
     entries = [match.entry for match in prompts.choose(matches)]
-    grounding = Grounding(task.question, entries, copies_only=prompts.copies_only)
-    written, whole = Written(grounding, prompts.refusal(task.language)), ""
-    last = Piece("")
-    async with aclosing(generator.stream(prompt, max_tokens=MAX_TOKENS)) as pieces:
-        async for last in pieces:
-            whole += last.text
-            written.add(last.text, last.logprob)
+    grounding = Grounding(
+        task.question,
+        entries,
+        copies_only=prompts.copies_only,
+        told=told if prompts.needs_reader else None,
+        says_score=settings.says_score,
+    )
+    written = Written(grounding, prompts.refusal(task.language))
+    for piece in pieces:
+        written.add(piece.text)
     if not written.fault:
-        written.finish(last.finish_reason)
-    probability = None
-    if prompts.is_doubted and written.text:
-        probability = certainty(written.logprob or 0.0, told, written.text)
-        if probability < replies.least_certainty:
-            written.doubt()
-    return Answer(task, whole.strip(), written.text, written.fault, last.usage, probability)
+        written.finish(pieces[-1].finish_reason)
+    reply = "".join(piece.text for piece in pieces).strip()
+    return Answer(
+        task,
+        reply,
+        written.text,
+        written.fault,
+        "" if written.text else _quoted(task, written.fault, told, settings),
+        pieces[-1].usage,
+        judge(task, reply),
+        judge(task, written.text),
+    )
 
 
-def _nothing(task: Task) -> Answer:
-    return Answer(task, "", "", Fault.REFUSED, None)
+def _quoted(
+    task: Task, fault: Fault | None, told: Sequence[Told] | None, settings: RepliesSettings
+) -> str:
+    """As `Writer` quotes a document: what the reader found; all of the nearest piece without one."""
+    if told is not None:
+        found = extract(told, settings.tells_score, task.language)
+        return found.text if found else ""
+    return "" if fault is Fault.REFUSED else task.passages[0].text
 
 
-def _read(task: Task, read: Read) -> Sequence[Told]:
-    """As the desk asks its reader: with the question before, where there is one."""
+def _told(task: Task, read: Read) -> Sequence[Told]:
     before = task.turns[-1].question if task.turns else ""
-    passages = [Passage(p.title, p.text) for p in task.passages[:MOST_READ]]
-    return read(task.question, before, passages)
+    return read(
+        task.question, before, [Passage(p.title, p.text) for p in task.passages[:MOST_READ]]
+    )
+
+
+async def _all(pieces: AsyncGenerator[Piece, None]) -> list[Piece]:
+    async with aclosing(pieces):
+        return [piece async for piece in pieces]
 
 
 def _matches(task: Task) -> Iterable[Match]:
@@ -218,8 +210,8 @@ def _matches(task: Task) -> Iterable[Match]:
         yield Match(entry, passage.title, 0.5, 0.5, 0.5, 0.5, 0.0)
 
 
-def _of_desk(answers: Sequence[Answer]) -> Figures:
-    return _figures([(a, a.desk, a.of_desk) for a in answers])
+def _of_guarded(answers: Sequence[Answer]) -> Figures:
+    return _figures([(a, a.guarded, a.of_guarded) for a in answers])
 
 
 def _figures(rows: Sequence[tuple[Answer, str, Judged]]) -> Figures:
@@ -230,8 +222,9 @@ def _figures(rows: Sequence[tuple[Answer, str, Judged]]) -> Figures:
         tasks=len(rows),
         answered=_share(judged.outcome is Outcome.RIGHT for _, _, judged in can),
         refused_wrongly=_share(judged.outcome is Outcome.REFUSED for _, _, judged in can),
-        shown=_share(not text and a.shows_passage and a.passage_tells for a, text, _ in can),
+        shown=_share(not text and a.quote_tells for a, text, _ in can),
         refused=_share(judged.outcome is Outcome.RIGHT for _, _, judged in cannot),
+        quoted=_share(not text and bool(a.quoted) for a, text, _ in cannot),
         wrong=_share(judged.outcome is Outcome.WRONG for _, _, judged in saying),
         invented=_share(bool(judged.invented) for _, _, judged in saying),
         own_language=_share(judged.is_own_language for _, _, judged in saying),

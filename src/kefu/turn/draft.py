@@ -16,7 +16,6 @@ from kefu.language import Language
 from kefu.moderation.policy import Reason
 from kefu.review.review import Held
 from kefu.settings import RepliesSettings
-from kefu.turn.extraction import Extraction
 from kefu.turn.reply import Intent
 
 # Of the quotations of the shop's questions fewer than half are what the customer needed
@@ -93,26 +92,16 @@ def from_choices(matches: Sequence[Match], language: Language, words: RepliesSet
     )
 
 
-def from_quote(match: Match, language: Language, words: RepliesSettings) -> Draft:
-    """The nearest entry word for word, called no more than that."""
+def from_quote(
+    match: Match, language: Language, words: RepliesSettings, sentences: str = ""
+) -> Draft:
+    """The nearest entry word for word, or `sentences` of it, called no more than that."""
     entry = match.entry
     template = words.quote_zh if language == "zh" else words.quote_en
-    text = template.replace("{question}", entry.question).replace("{answer}", entry.answer)
+    answer = sentences or entry.answer
+    text = template.replace("{question}", entry.question).replace("{answer}", answer)
     confidence = min(match.relevance, MOST_CONFIDENCE_OF_QUOTE)
     return Draft(text, "faq", intent_of(match), confidence, (citation_of(match),), unsent=text)
-
-
-def from_extraction(extraction: Extraction, shown: Sequence[Match]) -> Draft:
-    """Sentences of the passages that the reader chose, word for word."""
-    cited = [shown[number] for number in extraction.passages]
-    return Draft(
-        text=extraction.text,
-        source="model",
-        intent=intent_of(cited[0]),
-        confidence=extraction.probability,
-        citations=tuple(map(citation_of, cited)),
-        unsent=extraction.text,
-    )
 
 
 def handoff(

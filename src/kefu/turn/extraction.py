@@ -1,4 +1,4 @@
-"""An answer made of the company's own sentences: those that the reader found to answer."""
+"""The sentences of one passage that the reader found to answer, to be quoted in place of all of it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,39 @@ from dataclasses import dataclass
 from kefu.language import Language
 from kefu.reading.reader import Told
 
-# Two questions in one message, and a condition in a sentence of its own; more is a passage.
 MOST_SENTENCES = 3
+# How likely another sentence of the passage must be, against the likeliest one.
+_BESIDE = 0.3
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """`passages`: numbers of those that the sentences stand in. `probability`: of the best one."""
+    """`passage`: the number of the one it stands in."""
 
     text: str
-    passages: tuple[int, ...]
-    probability: float
+    passage: int
 
 
 def extract(told: Sequence[Told], least: float, language: Language) -> Extraction | None:
-    """The likeliest sentences, in the order they stand in; None where none is as likely as `least`."""
-    likely = [one for one in told if one.probability >= least]
-    if not likely:
+    """The likeliest sentence and those of its passage that come near, in their order; None where it
+    is less likely than `least`.
+
+    Of one passage only: beside a sentence about its twin (green tea, white tea) nobody could tell
+    which is meant.
+    """
+    best = max(told, key=lambda one: one.probability, default=None)
+    if best is None or best.probability < least:
         return None
-    best = sorted(likely, key=lambda one: -one.probability)[:MOST_SENTENCES]
-    first = {one.passage: place for place, one in reversed(list(enumerate(best)))}
-    chosen = sorted(best, key=lambda one: (first[one.passage], one.place))
-    sentences = [_ended(one.sentence, language) for one in chosen]
-    text = ("" if language == "zh" else " ").join(sentences)
-    return Extraction(text, tuple(sorted(first)), best[0].probability)
+    near = (
+        one
+        for one in told
+        if one.passage == best.passage and one.probability >= _BESIDE * best.probability
+    )
+    chosen = sorted(near, key=lambda one: -one.probability)[:MOST_SENTENCES]
+    sentences = [
+        _ended(one.sentence, language) for one in sorted(chosen, key=lambda one: one.place)
+    ]
+    return Extraction(("" if language == "zh" else " ").join(sentences), best.passage)
 
 
 def _ended(sentence: str, language: Language) -> str:

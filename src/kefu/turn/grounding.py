@@ -25,6 +25,7 @@ from kefu.paraphrase.rules import (
     NOT_NEGATION,
     SYNONYMS,
 )
+from kefu.reading.reader import Told
 from kefu.terms import fold, stem, without_apostrophes
 from kefu.turn.quantities import WEB_ADDRESS, Quantity, find_quantities, without_quantities
 
@@ -48,7 +49,7 @@ class Verdict(StrEnum):
     AFFIRMED = "affirmed"  # yes or no to something that the passages do not name
     CONTRADICTED = "contradicted"
     CUT_OFF = "cut_off"
-    DOUBTED = "doubted"  # all of it stands there; that it answers is not likely enough
+    DOUBTED = "doubted"  # it stands there, and the reader does not think that it answers
 
     @property
     def is_fault(self) -> bool:
@@ -139,6 +140,14 @@ class Passage:
         """A word, or a pair with a character, that stands nowhere in the passage."""
         return self._credit(term) == 0.0
 
+    def place_of(self, clause: _Text) -> int:
+        """Which of its sentences says most of a clause; the first of equal ones."""
+        said = [
+            len(clause.terms & own.terms) + len(clause.quantities & _loose(own.quantities))
+            for own in self.sentences
+        ]
+        return said.index(max(said))
+
     def has(self, quantities: frozenset[Quantity], terms: frozenset[str]) -> bool:
         """Whether one sentence has all quantities and is about `terms`."""
         return any(
@@ -183,15 +192,27 @@ class Grounding:
     """What one turn's question and passages let a reply say. Holds no state of the reply.
 
     `copies_only` lets nothing through but whole clauses of the passages and politeness: for models
-    whose own words are not to be trusted.
+    whose own words are not to be trusted. `told` is what a reader thinks of the passages' sentences:
+    what one says that answers less likely than `says_score` may not be said. Without, all may.
     """
 
     def __init__(
-        self, question: str, entries: Sequence[Entry], *, copies_only: bool = False
+        self,
+        question: str,
+        entries: Sequence[Entry],
+        *,
+        copies_only: bool = False,
+        told: Sequence[Told] | None = None,
+        says_score: float = 0.0,
     ) -> None:
         self._question = _Text(question)
         self._copies_only = copies_only
         self._passages = [_passage(entry) for entry in entries]
+        self._answering = (
+            None
+            if told is None
+            else frozenset((t.passage, t.place) for t in told if t.probability >= says_score)
+        )
 
     def judge(self, clause: str, before: str) -> tuple[Verdict, int | None]:
         """A complete clause of a reply that began with `before`; and the passage it stands on."""
@@ -204,6 +225,8 @@ class Grounding:
             verdict, number = self._judge_words(_Text(clause), before)
         if verdict is Verdict.SUPPORTED and self._is_loop(clause, before):
             verdict = Verdict.LOOP
+        if verdict is Verdict.SUPPORTED and number is not None and self._doubts(clause, number):
+            verdict = Verdict.DOUBTED
         if verdict is Verdict.SUPPORTED and number is not None:
             verdict = self._passages[number].judge_condition(_last_sentence(before) + clause)
         return verdict, number
@@ -214,12 +237,21 @@ class Grounding:
             return False
         begun = said(_POLITE.sub("", fold(clause)))
         return len(begun) > 1 and any(
-            copy.startswith(begun) for passage in self._passages for copy in passage.copies
+            copy.startswith(begun) and not self._doubts(copy, number)
+            for number, passage in enumerate(self._passages)
+            for copy in passage.copies
         )
 
     def is_looping(self, clause: str) -> bool:
         """Whether an incomplete clause goes round in circles that no passage goes."""
         return not self.is_copy_so_far(clause) and is_looping(clause[-_LOOP_WINDOW:])
+
+    def _doubts(self, clause: str, number: int) -> bool:
+        """Whether the sentence of that passage which says it is not among those that answer."""
+        if self._answering is None:
+            return False
+        place = self._passages[number].place_of(_Text(clause))
+        return (number, place) not in self._answering
 
     def _copied_from(self, clause: str) -> int | None:
         numbers = (n for n, passage in enumerate(self._passages) if clause in passage.copies)

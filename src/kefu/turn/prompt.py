@@ -156,9 +156,9 @@ class PromptWriter:
         return self.style == "completion"
 
     @property
-    def is_doubted(self) -> bool:
-        """Whether a reply is weighed as a whole before any of it is read: a small trained model
-        says what the passages say, and the wrong thing of it too often."""
+    def needs_reader(self) -> bool:
+        """Whether a reader must agree that what is said answers: a small trained model says what
+        the passages say, and the wrong thing of it too often (docs/generation.md)."""
         return self.style == "trained"
 
     @property
@@ -186,8 +186,7 @@ class PromptWriter:
                 TrainedPassage(match.entry.question, text)
                 for match, text in zip(chosen, texts, strict=True)
             ]
-            text = trained_prompt(language, question, talk, shown)
-            return Prompt(text=text, stop=("\n",), with_logprobs=True)
+            return Prompt(text=trained_prompt(language, question, talk, shown), stop=("\n",))
         if self.style == "chat":
             return _chat(words, question, rounds, texts)
         return _completion(words, question, rounds, texts)
@@ -195,11 +194,11 @@ class PromptWriter:
     def may_answer(self, question: str, rounds: Sequence[Round], passages: Sequence[Match]) -> bool:
         """Whether the model may try at all.
 
-        An instruct model can tell when passages do not answer. A base model copies one, whatever
+        An instruct model can tell when passages do not answer. A small one copies one, whatever
         was asked: it may where the best passage knows the words of the question and nothing turns
         the question around, which is mostly a misspelt one.
         """
-        if not self.copies_only:
+        if self.style == "chat":
             return True
         best = passages[0]
         if find_disagreement(question, best.question, known_of(best.entry)):

@@ -24,13 +24,11 @@ from kefu.reading.reader import Reader, Told
 from kefu.reading.rows import Passage
 from kefu.settings import RepliesSettings
 from kefu.telemetry import Metrics, StageClock
-from kefu.turn.certainty import certainty
 from kefu.turn.draft import (
     Draft,
     busy,
     citation_of,
     from_choices,
-    from_extraction,
     from_quote,
     handoff,
     intent_of,
@@ -87,10 +85,8 @@ class Writer:
     ) -> Draft:
         """Answer from `found`. Raises as the generator does."""
         told = await self._read(question, found, clock)
-        if extraction := extract(told, self.replies.tells_score, question.language):
-            return from_extraction(extraction, self._readable(found))
-        if not self._may_write(question, found):
-            return self.point_out(found.matches, question.language)
+        if not self._may_write(question, found, told):
+            return self._point_out(found.matches, told, question.language)
         entries = [match.entry for match in self.prompts.choose(found.matches)]
         key = None
         if not question.rounds:
@@ -107,64 +103,74 @@ class Writer:
                     emit(piece)
             return await flight.result()
 
-    async def _read(self, question: Question, found: Passages, clock: StageClock) -> Sequence[Told]:
-        """How likely each sentence answers: cheaper than writing, and nothing can be made up."""
-        if self.reader is None:
-            return ()
+    async def _read(
+        self, question: Question, found: Passages, clock: StageClock
+    ) -> Sequence[Told] | None:
+        """How likely each sentence of the passages answers; None where nobody reads them."""
+        is_passage = found.matches[0].entry.kind == "passage"
+        if self.reader is None or not (is_passage or self.prompts.needs_reader):
+            return None
         passages = [
-            Passage(match.entry.question, match.entry.answer) for match in self._readable(found)
+            Passage(match.entry.question, match.entry.answer) for match in found.matches[:MOST_READ]
         ]
         before = question.rounds[-1].question if question.rounds else ""
         with clock("read"):
             return await asyncio.to_thread(self.reader.read, question.text, before, passages)
 
-    @staticmethod
-    def _readable(found: Passages) -> list[Match]:
-        return [match for match in found.matches if not match.foreign][:MOST_READ]
-
-    def point_out(self, matches: Sequence[Match], language: Language) -> Draft:
+    def _point_out(
+        self, matches: Sequence[Match], told: Sequence[Told] | None, language: Language
+    ) -> Draft:
         """Between several entries ask back; one is quoted where it is near enough; or a person."""
         best = matches[0]
         own = [m for m in matches if m.entry.kind == "faq" and not m.foreign]
         if best in own and (len(own) > 1 or not self._may_quote(best)):
             return from_choices(own, language, self.replies)
-        if self._may_quote(best):
-            return from_quote(best, language, self.replies)
-        return handoff(intent_of(best), language, self.replies)
+        if not self._may_quote(best):
+            return handoff(intent_of(best), language, self.replies)
+        if told is not None and best.entry.kind == "passage":
+            return self._found(matches, told, language)
+        return from_quote(best, language, self.replies)
+
+    def _found(self, matches: Sequence[Match], told: Sequence[Told], language: Language) -> Draft:
+        """The sentences of a document that the reader found, quoted; a person where it found none."""
+        found = extract(told, self.replies.tells_score, language)
+        if found and matches[found.passage].entry.kind == "passage":
+            return from_quote(matches[found.passage], language, self.replies, found.text)
+        return handoff(intent_of(matches[0]), language, self.replies)
 
     async def _generate(
-        self, question: Question, found: Passages, told: Sequence[Told], emit: Emit
+        self, question: Question, found: Passages, told: Sequence[Told] | None, emit: Emit
     ) -> Draft:
         """One generation, for everybody who asks this at the moment; kept where it may be."""
         best = found.matches[0]
         shown = self.prompts.choose(found.matches)
         message, language = question.message, question.language
         grounding = Grounding(
-            question.text, [match.entry for match in shown], copies_only=self.prompts.copies_only
+            question.text,
+            [match.entry for match in shown],
+            copies_only=self.prompts.copies_only,
+            told=told if self.prompts.needs_reader else None,
+            says_score=self.replies.says_score,
         )
         written, guard = Written(grounding, self.prompts.refusal(language)), self.gate.guard()
         prompt = self.prompts.write(question.text, question.rounds, found.matches, language)
-        is_held = self.prompts.is_doubted
         try:
             usage = await self._stream(prompt, message.max_tokens, written, guard, emit)
         except Overloaded as full:
-            if isinstance(full, Stopped) or (guard.has_sent and not is_held):
+            if isinstance(full, Stopped) or guard.has_sent:
                 raise
-            return self._instead(question, found)
-        confidence = self._weigh(written, told) if is_held else best.score
+            return self._instead(question, found, told)
         if written.fault:
             self.metrics.ungrounded_replies.labels(written.fault).inc()
             log.info("reply_not_grounded", reason=written.fault, turn_id=message.turn_id)
         if written.text:
-            text = self.gate.masked(written.text)
             draft = Draft(
-                text=text,
+                text=self.gate.masked(written.text),
                 source="model",
                 intent=intent_of(best),
-                confidence=confidence,
+                confidence=best.score,
                 citations=tuple(citation_of(shown[number]) for number in written.passages),
                 usage=usage,
-                unsent=text if is_held else "",
             )
             self.gate.count_reply(guard.verdict)
             if not guard.is_stopped:
@@ -172,26 +178,17 @@ class Writer:
                 return draft
             draft = self.gate.stop_reply(draft, guard.verdict, language)
         elif written.fault is Verdict.REFUSED:
-            draft = handoff(intent_of(best), language, self.replies)
+            draft = self._found(found.matches, told or (), language)
         else:
-            draft = self.point_out(found.matches, language)
+            draft = self._point_out(found.matches, told, language)
         # Callers that show only the deltas read on after what was sent; others replace it.
-        gap = "\n\n" if guard.has_sent and not is_held else ""
+        gap = "\n\n" if guard.has_sent else ""
         return replace(draft, usage=usage, unsent=gap + draft.unsent)
 
-    def _weigh(self, written: Written, told: Sequence[Told]) -> float:
-        """How likely a reply is right, 0 to 1; what is not likely enough is dropped."""
-        if not written.text:
-            return 0.0
-        probability = certainty(written.logprob or 0.0, told, written.text)
-        if probability < self.replies.least_certainty:
-            written.doubt()
-        return probability
-
-    def _instead(self, question: Question, found: Passages) -> Draft:
+    def _instead(self, question: Question, found: Passages, told: Sequence[Told] | None) -> Draft:
         """What is said where there is no room to write: the best that is known as it is, or that
         a person will come back."""
-        draft = self.point_out(found.matches, question.language)
+        draft = self._point_out(found.matches, told, question.language)
         if draft.source == "handoff":
             draft = busy(intent_of(found.matches[0]), question.language, self.replies)
         self.metrics.unwritten_replies.labels(draft.source).inc()
@@ -220,14 +217,26 @@ class Writer:
             question.scope,
         )
 
-    def _may_write(self, question: Question, found: Passages) -> bool:
-        """What a model can only copy must be as good as asked for: else its question is shown too,
-        by quoting it or asking back, so that nobody takes it for an answer to another one."""
+    def _may_write(self, question: Question, found: Passages, told: Sequence[Told] | None) -> bool:
+        """Whether a model may try. What a small one says of a FAQ entry must be as good as asked
+        for: else its question is shown too, by quoting it or asking back, so that nobody takes it
+        for an answer to another one. Of documents it may say what the reader finds."""
+        if self.prompts.style == "chat":
+            return True
         best = found.matches[0]
-        is_plain = best.entry.kind == "passage" or best.relevance >= self.replies.copy_score
-        if self.prompts.copies_only and not (is_plain and self._may_quote(best)):
+        if self.prompts.needs_reader and not self._finds(told):
             return False
-        return self.prompts.may_answer(question.text, question.rounds, found.matches)
+        if best.entry.kind == "passage" and self.prompts.needs_reader:
+            return True
+        is_plain = best.entry.kind == "passage" or best.relevance >= self.replies.copy_score
+        return (
+            is_plain
+            and self._may_quote(best)
+            and self.prompts.may_answer(question.text, question.rounds, found.matches)
+        )
+
+    def _finds(self, told: Sequence[Told] | None) -> bool:
+        return any(one.probability >= self.replies.says_score for one in told or ())
 
     def _may_quote(self, match: Match) -> bool:
         """A passage has no question of its own that could be asked back: it is quoted as soon as it
@@ -238,11 +247,10 @@ class Writer:
     async def _stream(
         self, prompt: Prompt, max_tokens: int, written: Written, guard: StreamGuard, emit: Emit
     ) -> Usage | None:
-        """Send on what holds and may be said; nothing of what is weighed as a whole. Leaving at the
-        first fault stops the generator."""
+        """Send on what holds and may be said. Leaving at the first fault stops the generator."""
 
         async def send(text: str) -> None:
-            if text and (passed := await guard.add(text)) and not self.prompts.is_doubted:
+            if text and (passed := await guard.add(text)):
                 emit(passed)
 
         last, tokens = Piece(""), 0
@@ -254,14 +262,14 @@ class Writer:
                     emit(InLine(last.position))
                     continue
                 tokens += 1  # servers send a piece for each token
-                await send(written.add(last.text, last.logprob))
+                await send(written.add(last.text))
                 if written.fault or guard.is_blocked:
                     # Stopped before the server counted: ours is a count and an estimate.
                     usage = last.usage or Usage(prompt_tokens(prompt), tokens, None, None)
                     break
             else:
                 await send(written.finish(last.finish_reason))
-        if (rest := await guard.finish()) and not self.prompts.is_doubted:
+        if rest := await guard.finish():
             emit(rest)
         return usage or last.usage
 

@@ -23,13 +23,10 @@ class Written:
         self._sent = 0
         self._repeats = False
         self._numbers: set[int] = set()
-        self._logprob: float | None = None
         self.fault: Verdict | None = None
 
-    def add(self, piece: str, logprob: float | None = None) -> str:
+    def add(self, piece: str) -> str:
         """Take a piece; the text that may be sent now."""
-        if logprob is not None:
-            self._logprob = (self._logprob or 0.0) + logprob
         self._all = self._all + piece if self._all else piece.lstrip()
         if self._all.startswith(self._refusal):
             self.fault = Verdict.REFUSED
@@ -48,19 +45,11 @@ class Written:
             self.fault = Verdict.ECHO if self._repeats else Verdict.EMPTY
         return self._take()
 
-    def doubt(self) -> None:
-        """Keep nothing of it: it is not likely enough to be right."""
-        self.fault, self._kept = Verdict.DOUBTED, 0
-
-    @property
-    def logprob(self) -> float | None:
-        """Of everything that was written, to the model; None where it was not told."""
-        return self._logprob
-
     @property
     def text(self) -> str:
         """All of it, or the whole sentences before the fault: empty where there are none."""
-        return self._all[: self._kept if self.fault else self._supported].strip()
+        text = self._all[: self._kept if self.fault else self._supported].strip()
+        return f"{text[:-1]}。" if self.fault and text.endswith("；") else text
 
     @property
     def has_sent(self) -> bool:

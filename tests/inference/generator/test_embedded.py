@@ -8,7 +8,6 @@ import signal
 import sys
 import textwrap
 from contextlib import aclosing
-from dataclasses import replace
 
 import psutil
 import pytest
@@ -51,18 +50,6 @@ async def test_it_answers_and_counts(embedded):
     assert 0 < usage.completion_tokens <= 12
     assert usage.prompt_tokens > 5
     assert usage.tokens_per_second > 0
-
-
-@tiny_and_real
-async def test_every_token_says_how_likely_it_was(embedded):
-    pieces = await write(embedded, replace(STORY, with_logprobs=True), max_tokens=12)
-
-    assert not any(piece.logprob is None for piece in pieces[:-1])
-    assert all(piece.logprob <= 0 for piece in pieces[:-1])
-    assert min(piece.logprob for piece in pieces[:-1]) < 0
-    plain = await write(embedded, STORY, max_tokens=12)
-    assert "".join(piece.text for piece in plain) == "".join(piece.text for piece in pieces)
-    assert {piece.logprob for piece in plain} == {None}
 
 
 @tiny_and_real

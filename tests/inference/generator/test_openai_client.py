@@ -122,28 +122,6 @@ async def test_what_llama_cpp_measures_is_passed_on(upstream, connect, metrics):
     assert sample("kefu_generator_tokens_total", {"direction": "written"}) == 1
 
 
-@pytest.mark.parametrize(
-    "told",
-    [
-        {"content": [{"token": "好", "logprob": -0.25}, {"token": "的", "logprob": -0.5}]},
-        {"tokens": ["好", "的"], "token_logprobs": [-0.25, -0.5]},
-    ],
-    ids=["llama.cpp", "vLLM"],
-)
-async def test_how_likely_a_piece_was(upstream, connect, told):
-    async def likely(wire: Wire) -> None:
-        await wire.head()
-        await wire.event({"choices": [{"text": "好的", "logprobs": told}]})
-        await wire.event({"choices": [{"text": "。", "logprobs": None, "finish_reason": "stop"}]})
-        await wire.raw(b"data: [DONE]\n\n")
-
-    server = await upstream(likely)
-    pieces = await write(connect(server), Prompt(text="客服：", with_logprobs=True))
-
-    assert server.requests[0].body["logprobs"] == 1
-    assert [piece.logprob for piece in pieces] == [-0.75, None, None]
-
-
 async def test_characters_cut_by_packets_are_whole(upstream, connect):
     async def cut(wire: Wire) -> None:
         await wire.head()

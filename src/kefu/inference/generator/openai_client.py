@@ -141,8 +141,6 @@ class OpenAICompatible:
             # a prompt it writes nothing but this: without it a long prompt is read to the end
             # for nobody (5 s for 1,700 tokens on 2 cores; 0.7 s with it).
             body["return_progress"] = True
-        if prompt.with_logprobs:
-            body["logprobs"] = 1  # of the token that was chosen, and of one other
         if prompt.text is not None:
             return "/completions", {**body, "prompt": prompt.text}
         return "/chat/completions", {**body, "messages": list(prompt.messages)}
@@ -157,9 +155,9 @@ class OpenAICompatible:
                 aclosing(self._events(response)) as events,
             ):
                 async for event in events:
-                    piece = answer.take(event)
-                    if piece.text or piece.logprob is not None:  # half a character has none
-                        yield piece
+                    text = answer.take(event)
+                    if text:
+                        yield Piece(text)
             yield answer.end()
         finally:
             self._count(answer)
@@ -244,8 +242,8 @@ class _Answer:
     counted: dict[str, Any] | None = None
     timings: dict[str, Any] | None = None
 
-    def take(self, event: bytes) -> Piece:
-        """The new text of an event, which may be none. Raises the error that an error event reports."""
+    def take(self, event: bytes) -> str:
+        """The new text of an event. Raises the error that an error event reports."""
         try:
             told = json.loads(event)
         except ValueError as error:
@@ -254,16 +252,16 @@ class _Answer:
                 "check that the address is an OpenAI-compatible server."
             ) from error
         if not isinstance(told, dict):
-            return Piece("")
+            return ""
         if failure := told.get("error") or _bare_error(told):
             raise _failure(failure)
         self.counted = told.get("usage") or self.counted
         self.timings = told.get("timings") or self.timings
         return self._take_choice(told.get("choices") or [])
 
-    def _take_choice(self, choices: list[dict[str, Any]]) -> Piece:
+    def _take_choice(self, choices: list[dict[str, Any]]) -> str:
         if not choices:
-            return Piece("")
+            return ""
         choice = choices[0]
         self.finish_reason = choice.get("finish_reason") or self.finish_reason
         text = choice.get("text") or (choice.get("delta") or {}).get("content") or ""
@@ -271,7 +269,7 @@ class _Answer:
             self.last_text = time.monotonic()
             self.first_text = self.first_text or self.last_text
             self.texts += 1
-        return Piece(str(text), logprob=_logprob(choice.get("logprobs")))
+        return str(text)
 
     def end(self) -> Piece:
         """The last piece. Raises where the stream just stopped: half an answer is not one."""
@@ -299,17 +297,6 @@ class _Answer:
             return float(measured)
         seconds = self.last_text - self.first_text
         return (self.texts - 1) / seconds if seconds > 0 else None
-
-
-def _logprob(told: dict[str, Any] | None) -> float | None:
-    """Of all tokens of an event: llama.cpp tells it as OpenAI's chat API does, vLLM as the older
-    API for completions does."""
-    if not told:
-        return None
-    if content := told.get("content"):
-        return sum(float(token["logprob"]) for token in content)
-    each = told.get("token_logprobs")
-    return sum(float(one) for one in each if one is not None) if each else None
 
 
 def _bare_error(told: dict[str, Any]) -> dict[str, Any] | None:

@@ -12,13 +12,11 @@ class Prompt:
     """What the model reads. Exactly one of `text` (base models) and `messages` (chat models).
 
     `messages` are OpenAI's `{"role", "content"}` objects. Writing ends before any `stop` string.
-    `with_logprobs` asks how likely each piece was to the model; only with `text`.
     """
 
     text: str | None = None
     messages: tuple[dict[str, str], ...] = ()
     stop: tuple[str, ...] = ()
-    with_logprobs: bool = False
 
     def __post_init__(self) -> None:
         if (self.text is None) == (not self.messages):
@@ -45,15 +43,13 @@ class Piece:
 
     `finish_reason` is OpenAI's: `stop` (the model was done) or `length` (`max_tokens` reached).
     `usage` comes with it where the server counts. One with a `position` has no text either: the
-    answer waits in line there (1: it is the next). `logprob`: the natural logarithm of how likely
-    the model found its tokens; None where it was not asked for or the server does not tell.
+    answer waits in line there (1: it is the next).
     """
 
     text: str
     usage: Usage | None = None
     finish_reason: str | None = None
     position: int | None = None
-    logprob: float | None = None
 
 
 class Generator(Protocol):
