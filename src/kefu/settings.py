@@ -257,18 +257,13 @@ class RepliesSettings(Section):
         True,
         description="Have a second model judge which sentences of the passages answer (49 MB).",
     )
-    # Both chosen on the tuning half of `kefu generate evaluate`: docs/generation.md.
+    # Chosen on the tuning half of `kefu generate evaluate`: docs/generation.md.
     tells_score: float = Field(
         0.4,
         ge=0,
         le=1,
-        description="Probability from which sentences are quoted instead of a whole passage.",
-    )
-    says_score: float = Field(
-        0.6,
-        ge=0,
-        le=1,
-        description="Probability from which a small trained model may say what a sentence says.",
+        description="Probability from which a sentence is taken to answer: it may be quoted, and a "
+        "small trained model may say what it says.",
     )
 
 

@@ -84,23 +84,12 @@ async def test_what_the_reader_doubts_is_not_read_by_anybody(
     assert value("kefu_ungrounded_replies_total", {"reason": "doubted"}) == 1
 
 
-async def test_nothing_is_written_where_the_reader_finds_too_little(
-    open_bench: OpenBench, generator: ScriptedGenerator
-):
-    bench = await opened(open_bench, FakeReader({"不要放冰箱": 0.5}))
-    reply, _ = await ask(bench)
-    assert generator.prompts == []
-    assert reply.source == "faq"
-    assert "白茶饼不要放冰箱。" in reply.text
-    assert "阴凉" not in reply.text
-
-
 @pytest.mark.parametrize("style", ["trained", "completion"])
 async def test_what_no_document_tells_is_for_a_person(
     open_bench: OpenBench, generator: ScriptedGenerator, style: str
 ):
     generator.pieces = ("它是", "圆的。")
-    reply, _ = await ask(await opened(open_bench, FakeReader({}), style))
+    reply, _ = await ask(await opened(open_bench, FakeReader({"不要放冰箱": 0.3}), style))
     assert reply.source == "handoff"
 
 
@@ -139,16 +128,16 @@ async def test_of_faq_entries_a_small_model_says_hardly_anything(
 async def test_a_follow_up_is_read_with_the_question_before(open_bench: OpenBench):
     reader = FakeReader({"不要放冰箱": 0.9})
     bench = await opened(open_bench, reader)
-    await ask(bench)
-    await ask(bench, "那绿茶储存放冰箱呢")
-    assert reader.asked[-1] == ("那绿茶储存放冰箱呢", QUESTION)
+    await ask(bench, "怎么申请退货")
+    await ask(bench, "那白茶饼储存放冰箱吗")
+    assert reader.asked == [("那白茶饼储存放冰箱吗", "怎么申请退货")]
 
 
 TOLD = [Told(0, 0, "", 0.1), Told(0, 1, "", 0.9), Told(0, 2, "", 0.1)]
 
 
 def written(reply: str, told: list[Told] | None) -> Written:
-    grounding = Grounding(QUESTION, [STORING, BREWING], told=told, says_score=0.6)
+    grounding = Grounding(QUESTION, [STORING, BREWING], told=told, tells_score=0.6)
     found = Written(grounding, "抱歉")
     for character in reply:
         found.add(character)

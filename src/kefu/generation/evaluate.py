@@ -159,7 +159,7 @@ async def _answer(
         entries,
         copies_only=prompts.copies_only,
         told=told if prompts.needs_reader else None,
-        says_score=settings.says_score,
+        tells_score=settings.tells_score,
     )
     written = Written(grounding, prompts.refusal(task.language))
     for piece in pieces:

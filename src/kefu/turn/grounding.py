@@ -193,7 +193,7 @@ class Grounding:
 
     `copies_only` lets nothing through but whole clauses of the passages and politeness: for models
     whose own words are not to be trusted. `told` is what a reader thinks of the passages' sentences:
-    what one says that answers less likely than `says_score` may not be said. Without, all may.
+    what one says that answers less likely than `tells_score` may not be said. Without, all may.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class Grounding:
         *,
         copies_only: bool = False,
         told: Sequence[Told] | None = None,
-        says_score: float = 0.0,
+        tells_score: float = 0.0,
     ) -> None:
         self._question = _Text(question)
         self._copies_only = copies_only
@@ -211,7 +211,7 @@ class Grounding:
         self._answering = (
             None
             if told is None
-            else frozenset((t.passage, t.place) for t in told if t.probability >= says_score)
+            else frozenset((t.passage, t.place) for t in told if t.probability >= tells_score)
         )
 
     def judge(self, clause: str, before: str) -> tuple[Verdict, int | None]:

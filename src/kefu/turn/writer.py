@@ -150,7 +150,7 @@ class Writer:
             [match.entry for match in shown],
             copies_only=self.prompts.copies_only,
             told=told if self.prompts.needs_reader else None,
-            says_score=self.replies.says_score,
+            tells_score=self.replies.tells_score,
         )
         written, guard = Written(grounding, self.prompts.refusal(language)), self.gate.guard()
         prompt = self.prompts.write(question.text, question.rounds, found.matches, language)
@@ -236,7 +236,7 @@ class Writer:
         )
 
     def _finds(self, told: Sequence[Told] | None) -> bool:
-        return any(one.probability >= self.replies.says_score for one in told or ())
+        return any(one.probability >= self.replies.tells_score for one in told or ())
 
     def _may_quote(self, match: Match) -> bool:
         """A passage has no question of its own that could be asked back: it is quoted as soon as it
