@@ -2,7 +2,7 @@
 
     python training/generator/train_reader.py --base e5-small-q4.bin
 
-Half an hour for one pass on two cores with AMX. The same seed on the same machine gives the same file.
+Forty minutes for one pass on two cores with AMX. The same seed on the same machine gives the same file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ OUTPUT = MODELS / "adapters" / "multilingual-e5-small-reader.npz"
 class Plan:
     """What makes a reader. `batch_tokens` of one step, without what fills it up."""
 
-    epochs: int = 3
+    epochs: int = 2
     batch_tokens: int = 3000
     rank: int = 32
     alpha: float = 64.0
