@@ -147,8 +147,13 @@ def _table(rows: list[dict[str, Any]], folder: Path) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", caption=caption)
     table.caption_justify = "left"
     for heading in ("Name", "Task", "Size", "Licence", "State"):
-        is_name = heading == "Name"  # what is typed to pull it is shown whole
-        table.add_column(heading, justify="right" if heading == "Size" else "left", no_wrap=is_name)
+        is_whole = heading in ("Name", "Size")  # a name is typed to pull it
+        table.add_column(
+            heading,
+            justify="right" if heading == "Size" else "left",
+            no_wrap=is_whole,
+            min_width=len("missing, in use") if heading == "State" else None,
+        )
     for row in rows:
         state = row["state"] + (", in use" if row["used"] else "")
         state += f": {row['problem']}" if "problem" in row else ""
