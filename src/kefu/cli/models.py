@@ -152,7 +152,7 @@ def _table(rows: list[dict[str, Any]], folder: Path) -> Table:
             heading,
             justify="right" if heading == "Size" else "left",
             no_wrap=is_whole,
-            min_width=len("missing, in use") if heading == "State" else None,
+            min_width=len("missing, in use ") if heading == "State" else None,
         )
     for row in rows:
         state = row["state"] + (", in use" if row["used"] else "")
