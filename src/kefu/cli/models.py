@@ -144,7 +144,9 @@ def _installed_row(installed: InstalledModel) -> dict[str, Any]:
 
 def _table(rows: list[dict[str, Any]], folder: Path) -> Table:
     caption = f"in {folder}; --json shows paths and sums"
-    table = Table(box=None, pad_edge=False, header_style="bold", caption=caption)
+    table = Table(
+        box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", caption=caption
+    )
     table.caption_justify = "left"
     for heading in ("Name", "Task", "Size", "Licence", "State"):
         is_whole = heading in ("Name", "Size")  # a name is typed to pull it
@@ -152,7 +154,6 @@ def _table(rows: list[dict[str, Any]], folder: Path) -> Table:
             heading,
             justify="right" if heading == "Size" else "left",
             no_wrap=is_whole,
-            min_width=len("missing, in use ") if heading == "State" else None,
         )
     for row in rows:
         state = row["state"] + (", in use" if row["used"] else "")
