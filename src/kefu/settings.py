@@ -246,7 +246,7 @@ class RepliesSettings(Section):
         0.5,
         ge=0,
         le=1,
-        description="Relevance from which a base model answers by copying an entry.",
+        description="Relevance from which a small model may answer from a FAQ entry.",
     )
     # Of the misspelt and reworded shop questions with an entry this near, three in four have the right
     # one first; at 0.33 it is two in three. Where there are several, kefu asks back instead.

@@ -10,8 +10,8 @@
             -> a plain intent that has an action: the shop's own words          (canned, handoff)
             -> between a few entries: ask back                                  (canned)
             -> another question that asked the same: its answer                 (cache)
-            -> something near it: write an answer from the passages             (model)
-               not supported by them: ask back, or quote the nearest            (canned, faq)
+            -> something near it that may answer: write from the passages       (model)
+               not supported by them: ask back, or quote what is near           (canned, faq)
                not fit to be said: a person looks first                         (held)
             -> nothing, or the writer does not know: say so, offer a person     (handoff)
             -> the caller saves question and answer together, then acknowledges
