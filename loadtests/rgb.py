@@ -23,8 +23,8 @@ from kefu.generation.evaluate import Report, evaluate
 from kefu.generation.tasks import Passage, Task
 from kefu.inference.embedded import open_generator
 from kefu.reading.loading import open_reader
-from kefu.settings import load_settings
-from kefu.telemetry import Metrics
+from kefu.settings import LogSettings, load_settings
+from kefu.telemetry import Metrics, configure_logging
 from kefu.turn.prompt import PromptWriter
 
 RIGHT = WRONG = 2
@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("--parallel", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    configure_logging(LogSettings(level="warning"))
     found = asyncio.run(measure(options))
     if options.json:
         print(json.dumps(asdict(replace(found, answers=())), indent=2))
