@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.desk_process import BUSY_MACHINE, FORGETFUL, DeskProcess, run_kefu
+from tests.e2e.desk_process import BUSY_MACHINE, FORGETFUL, UNTAUGHT, DeskProcess, run_kefu
 from tests.e2e.folders import KNOWLEDGE, LONG_QUESTIONS, link_models, write_files
 
 NewDesk = Callable[..., DeskProcess]
@@ -50,7 +50,7 @@ def camp(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator
     folder = write_files(data_dir / "camp", KNOWLEDGE)
     imported = run_kefu("--data-dir", data_dir, "kb", "import", folder)
     assert imported.returncode == 0, imported.stderr
-    desk = DeskProcess(data_dir, arguments=(), settings={**BUSY_MACHINE, **FORGETFUL})
+    desk = DeskProcess(data_dir, arguments=(), settings={**BUSY_MACHINE, **FORGETFUL, **UNTAUGHT})
     try:
         yield desk.start()
     finally:

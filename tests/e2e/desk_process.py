@@ -35,13 +35,10 @@ MARK = "DESK_UNDER_TEST"
 # llama.cpp's threads wait for each other by spinning. With as many of them as cores, on a machine
 # that does something else as well, a 2-second answer took 40 seconds; with one it took 3.
 BUSY_MACHINE = {"KEFU_GENERATOR__THREADS": "1"}
-# The generator writes each time it is asked the same; the untaught one copies whatever it is shown,
-# where the taught one says only what answers.
-FORGETFUL = {
-    "KEFU_ANSWERS__MAX_ENTRIES": "0",
-    "KEFU_GENERATOR__MODEL": "gemma-3-270m-kefu",
-    "KEFU_REPLIES__READER": "false",
-}
+# The generator writes each time it is asked the same.
+FORGETFUL = {"KEFU_ANSWERS__MAX_ENTRIES": "0"}
+# It copies whatever it is shown to the end, where the taught one says only what answers.
+UNTAUGHT = {"KEFU_GENERATOR__MODEL": "gemma-3-270m-kefu", "KEFU_REPLIES__READER": "false"}
 
 
 def wait_until(condition: Callable[[], T], what: str, seconds: float = 30.0) -> T:

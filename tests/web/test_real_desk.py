@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import ConsoleMessage, Page, expect
 
-from tests.e2e.desk_process import DeskProcess, run_kefu
+from tests.e2e.desk_process import BUSY_MACHINE, UNTAUGHT, DeskProcess, run_kefu
 from tests.e2e.folders import FAQ, KNOWLEDGE, LONG_QUESTIONS, link_models, write_files
 
 from .conftest import Chat, NewPage
@@ -42,7 +42,7 @@ async def real(
     data_dir = link_models(tmp_path_factory.mktemp("real") / "data", models_dir)
     listed = ("moderation", "words", "add", DOUBTFUL, "--category", "fraud", "--severity", "medium")
     await asyncio.to_thread(kefu, data_dir, *listed)
-    desk = DeskProcess(data_dir)
+    desk = DeskProcess(data_dir, settings={**BUSY_MACHINE, **UNTAUGHT})
     try:
         await asyncio.to_thread(desk.start)
         folder = write_files(data_dir / "camp", KNOWLEDGE)

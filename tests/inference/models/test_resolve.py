@@ -14,7 +14,7 @@ from kefu.inference.models import (
     resolve_encoder,
     resolve_generator,
 )
-from kefu.inference.models.resolve import PAIRS
+from kefu.inference.models.resolve import PAIRS, READER
 from kefu.settings import Settings, load_settings
 
 from .making import SmallGguf, entry, write_gguf
@@ -30,7 +30,7 @@ def settings_with(data_dir: Path, generator: object, prompt: str = "auto") -> Se
 def test_url_is_a_remote_server(data_dir: Path) -> None:
     settings = settings_with(data_dir, "http://gpu:8000/v1/")
     assert resolve_generator(settings) == RemoteServer("http://gpu:8000/v1", "chat")
-    assert required_models(settings) == ("use-multilingual-v3", PAIRS)
+    assert required_models(settings) == ("use-multilingual-v3", PAIRS, READER)
     asked = settings_with(data_dir, "https://gpu/v1", "completion")
     assert resolve_generator(asked) == RemoteServer("https://gpu/v1", "completion")
 
@@ -52,7 +52,7 @@ def test_metadata_decides_how_to_prompt(
     path = write_gguf(tmp_path / "mine.gguf", texts=texts).path
     settings = settings_with(data_dir, path, setting)
     assert resolve_generator(settings) == LocalGguf(path.resolve(), style)
-    assert required_models(settings) == ("use-multilingual-v3", PAIRS)
+    assert required_models(settings) == ("use-multilingual-v3", PAIRS, READER)
 
 
 def test_catalogue_decides_before_metadata(
@@ -63,7 +63,7 @@ def test_catalogue_decides_before_metadata(
         entry("mine", f'"file:{path}"').replace("title", 'prompt = "completion"\ntitle')
     )
     settings = settings_with(data_dir, "mine")
-    assert required_models(settings) == ("use-multilingual-v3", "mine", PAIRS)
+    assert required_models(settings) == ("use-multilingual-v3", "mine", PAIRS, READER)
     with pytest.raises(ModelMissing, match="kefu models pull mine"):
         resolve_generator(settings)
     installed = ensure(settings, "mine")
@@ -108,3 +108,8 @@ def test_encoder_is_a_catalogue_name(data_dir: Path, small_gguf: SmallGguf) -> N
 def test_where_no_answer_is_given_again_to_other_words_no_pairs_are_compared(data_dir: Path):
     settings = load_settings({"data_dir": data_dir, "answers": {"semantic": False}})
     assert PAIRS not in required_models(settings)
+
+
+def test_without_a_reader_none_is_fetched(data_dir: Path):
+    settings = load_settings({"data_dir": data_dir, "replies": {"reader": False}})
+    assert READER not in required_models(settings)
