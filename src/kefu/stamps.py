@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import time
-import uuid
 from datetime import UTC, datetime
 
 
@@ -19,4 +19,4 @@ def utc_now() -> str:
 
 def new_id() -> str:
     """32 hexadecimal digits that nobody can guess."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import structlog
@@ -40,14 +40,16 @@ def tracing(settings: TracesSettings) -> Iterator[None]:
         provider.shutdown()  # sends what waits
 
 
+def request_span(scope: Mapping[str, Any], request_id: str) -> AbstractContextManager[Any]:
+    """The span of an HTTP request (an ASGI scope), in the caller's trace where its headers name one;
+    None where nothing is traced."""
+    return nullcontext() if _tracer is None else _request_span(scope, request_id)
+
+
 @contextmanager
-def request_span(headers: Mapping[str, str], request_id: str) -> Iterator[Any]:
-    """The span of an HTTP request, in the caller's trace where its headers name one; None where
-    nothing is traced."""
-    if _tracer is None:
-        yield None
-        return
+def _request_span(scope: Mapping[str, Any], request_id: str) -> Iterator[Any]:
     trace, propagate = _api("trace"), _api("propagate")
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     caller = propagate.extract(headers)
     opened = _tracer.start_as_current_span("request", caller, trace.SpanKind.SERVER, **_NO_WORDS)
     with opened as span:
@@ -72,13 +74,11 @@ def describe_request(span: Any, scope: Mapping[str, Any], status: int) -> None:
         span.set_status(_api("trace").StatusCode.ERROR)
 
 
-@contextmanager
-def stage_span(stage: str) -> Iterator[None]:
+def stage_span(stage: str) -> AbstractContextManager[Any]:
     if _tracer is None:
-        yield
-        return
-    with _tracer.start_as_current_span(stage, **_NO_WORDS):
-        yield
+        return nullcontext()
+    span: AbstractContextManager[Any] = _tracer.start_as_current_span(stage, **_NO_WORDS)
+    return span
 
 
 def outgoing_headers() -> dict[str, str]:

@@ -39,11 +39,11 @@ class Texts:
         return Rarity.of_nothing().changed(len(self.vocabulary), rows, None)
 
     def questions_like(self, query: str) -> list[float]:
-        asked, rarity = self.vocabulary.query(query), self.rarity(self.questions)
+        asked, rarity = self.vocabulary.query(count_terms(query)), self.rarity(self.questions)
         return list(QuestionTerms.of(self.questions, rarity, self.rows).likeness(asked))
 
     def texts_like(self, query: str) -> list[float]:
-        asked, rarity = self.vocabulary.query(query), self.rarity(self.texts)
+        asked, rarity = self.vocabulary.query(count_terms(query)), self.rarity(self.texts)
         return list(TextTerms.of(self.texts, rarity, self.rows, self.lengths).likeness(asked))
 
 
@@ -101,7 +101,7 @@ def test_postings_come_near(query: str) -> None:
     texts = Texts(TEXTS)
     rarity = texts.rarity(texts.texts)
     postings = Postings(texts.texts, len(TEXTS), len(texts.vocabulary), texts.lengths)
-    found = postings.likeness(texts.vocabulary.query(query), rarity)
+    found = postings.likeness(texts.vocabulary.query(count_terms(query)), rarity)
     assert list(found) == pytest.approx(texts.texts_like(query), abs=0.01)
 
 
@@ -109,7 +109,7 @@ def test_terms_that_came_after_a_snapshot_are_strange_to_it() -> None:
     texts = Texts(TEXTS)
     rarity = texts.rarity(texts.questions)
     terms = QuestionTerms.of(texts.questions, rarity, texts.rows)
-    before = terms.likeness(texts.vocabulary.query("退货 newword"))
+    before = terms.likeness(texts.vocabulary.query(count_terms("退货 newword")))
     texts.vocabulary.numbers_of(list(count_terms("newword")))
-    after = terms.likeness(texts.vocabulary.query("退货 newword"))
+    after = terms.likeness(texts.vocabulary.query(count_terms("退货 newword")))
     np.testing.assert_allclose(after, before, rtol=1e-6)

@@ -30,7 +30,7 @@ class CacheServices(Protocol):
     def answers(self) -> AnswerCache: ...
 
 
-def services_of(request: Request) -> CacheServices:
+async def services_of(request: Request) -> CacheServices:
     services: CacheServices = request.app.state.services
     return services
 

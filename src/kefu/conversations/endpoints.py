@@ -18,7 +18,7 @@ router = APIRouter(
 )
 
 
-def transcript_of(request: Request) -> Transcript:
+async def transcript_of(request: Request) -> Transcript:
     transcript: Transcript = request.app.state.turn.transcript
     return transcript
 

@@ -54,7 +54,7 @@ class GapServices(Protocol):
     def golden(self) -> GoldenStore: ...
 
 
-def services_of(request: Request) -> GapServices:
+async def services_of(request: Request) -> GapServices:
     services: GapServices = request.app.state.services
     return services
 

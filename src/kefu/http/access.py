@@ -30,7 +30,7 @@ class Access:
         return self.keys.require("admin", authorization)
 
 
-def access_of(request: Request) -> Access:
+async def access_of(request: Request) -> Access:
     access: Access = request.app.state.access
     return access
 

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import structlog
 from fastapi import Request
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kefu.errors import BodyTooLarge, Forbidden, InvalidInput, KefuError, Overloaded
@@ -38,13 +37,13 @@ class Guard:
             await self.app(scope, receive, send)
             return
         try:
-            self.check(scope, Headers(scope=scope))
+            self.check(scope)
         except KefuError as error:
             await problem_response(Request(scope), problem_of(error))(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def check(self, scope: Scope, headers: Headers) -> None:
+    def check(self, scope: Scope) -> None:
         raise NotImplementedError  # each guard is its check
 
 
@@ -56,8 +55,8 @@ class HostGuard(Guard):
         super().__init__(app)
         self._allowed = allowed | LOOPBACK_HOSTS
 
-    def check(self, scope: Scope, headers: Headers) -> None:
-        host = headers.get("host", "")
+    def check(self, scope: Scope) -> None:
+        host = _header(scope, b"host") or ""
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
         if name.lower() not in self._allowed:
             raise Forbidden(
@@ -73,11 +72,11 @@ class OriginGuard(Guard):
         super().__init__(app)
         self._allowed = allowed
 
-    def check(self, scope: Scope, headers: Headers) -> None:
-        origin = headers.get("origin")
+    def check(self, scope: Scope) -> None:
+        origin = _header(scope, b"origin")
         if origin is None or scope["method"] not in _UNSAFE_METHODS:
             return
-        if origin in self._allowed or urlsplit(origin).netloc == headers.get("host"):
+        if origin in self._allowed or urlsplit(origin).netloc == _header(scope, b"host"):
             return
         raise Forbidden(
             f"Pages of {origin[:100]!r} may not use this desk. The operator can allow them with "
@@ -107,7 +106,7 @@ class BodyLimit:
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         limit = self._limit(scope["path"])
-        declared = Headers(scope=scope).get("content-length", "0")
+        declared = _header(scope, b"content-length") or "0"
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
         chunks: list[bytes] = []
@@ -163,13 +162,13 @@ class RequestHeaders:
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
         self.app = app
-        self._headers = headers
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
+        given = _header(scope, b"x-request-id") or ""
         request_id = given if _REQUEST_ID.fullmatch(given) else new_id()
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
@@ -179,18 +178,31 @@ class RequestHeaders:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                headers = message["headers"]
+                given = {name.lower() for name, _ in headers}
+                message["headers"] = [
+                    *headers,
+                    (b"x-request-id", request_id.encode()),
+                    *(header for header in self._headers if header[0] not in given),
+                ]
             await send(message)
 
-        with request_span(Headers(scope=scope), request_id) as span:
+        with request_span(scope, request_id) as span:
             try:
                 await self.app(scope, receive, send_with_headers)
             finally:
                 describe_request(span, scope, status)
                 structlog.contextvars.unbind_contextvars("request_id")
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    """Of a request, by its lower-case name. Starlette's `Headers` decodes all for each that is asked
+    for."""
+    for key, value in scope["headers"]:
+        if key == name:
+            text: str = value.decode("latin-1")
+            return text
+    return None
 
 
 def _too_large(limit: int) -> BodyTooLarge:

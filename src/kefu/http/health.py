@@ -47,12 +47,12 @@ async def _state(ping: Ping) -> str:
     return "ok"
 
 
-def health_of(request: Request) -> Health:
+async def health_of(request: Request) -> Health:
     health: Health = request.app.state.health
     return health
 
 
-def metrics_of(request: Request) -> Metrics:
+async def metrics_of(request: Request) -> Metrics:
     metrics: Metrics = request.app.state.metrics
     return metrics
 

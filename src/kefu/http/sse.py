@@ -17,6 +17,7 @@ HEADERS = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # nginx would hold the stream back otherwise
 }
+UNWATCHED_SECONDS = 0.1
 HEARTBEAT = ": heartbeat\n\n"
 
 
@@ -67,15 +68,18 @@ class ClientGone(Exception):
 
 async def unless_gone(request: Request, work: asyncio.Future[T]) -> T:
     """Wait for `work`, but stop as soon as the caller hangs up. Raises `ClientGone`."""
-    hung_up = asyncio.ensure_future(_disconnect(request))
+    watching: list[asyncio.Future[Any]] = []
     try:
-        either: set[asyncio.Future[Any]] = {work, hung_up}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        # Most replies are there before anybody could hang up; to watch for it costs a task.
+        await asyncio.wait({work}, timeout=UNWATCHED_SECONDS)
+        if not work.done():
+            watching.append(asyncio.ensure_future(_disconnect(request)))
+            await asyncio.wait([work, *watching], return_when=asyncio.FIRST_COMPLETED)
         if work.done():
             return work.result()
         raise ClientGone
     finally:
-        for pending in (work, hung_up):
+        for pending in (work, *watching):
             if not pending.done():
                 pending.cancel()
                 with suppress(asyncio.CancelledError):

@@ -29,7 +29,7 @@ class IntentServices(Protocol):
     def encoder(self) -> BatchedEncoder: ...
 
 
-def services_of(request: Request) -> IntentServices:
+async def services_of(request: Request) -> IntentServices:
     services: IntentServices = request.app.state.services
     return services
 

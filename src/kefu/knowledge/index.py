@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import date
 
 from kefu.knowledge.entry import IndexedEntry
 from kefu.knowledge.lexical import Floats
-from kefu.knowledge.shelf import Match, Shelf, shelf_of
+from kefu.knowledge.shelf import Match, Shelf, shelf_of, wording_of
 
 __all__ = ["Index", "Match"]
 
@@ -43,15 +42,33 @@ class Index:
         `vector` is (d,) of length 1. The encoder works across languages, so a foreign entry may
         well be about the same thing; that is for `decide` to use where nothing else fits.
         """
-        day = today or date.today()
+        return [
+            *self.search_own(text, vector, language, limit, today),
+            *self.search_foreign(text, vector, language, limit, today),
+        ]
+
+    def search_own(
+        self, text: str, vector: Floats, language: str, limit: int, today: date | None = None
+    ) -> list[Match]:
+        """The first half of `search`."""
+        shelf = self._shelves.get(language)
+        if shelf is None:
+            return []
+        wording, day = wording_of(text), today or date.today()
+        return _best(shelf.search(wording, vector, limit, day, foreign=False), limit)
+
+    def search_foreign(
+        self, text: str, vector: Floats, language: str, limit: int, today: date | None = None
+    ) -> list[Match]:
+        """The second half of `search`."""
+        wording, day = wording_of(text), today or date.today()
         found = [
             match
-            for shelf in self._shelves.values()
-            for match in shelf.search(text, vector, limit, day)
+            for its, shelf in self._shelves.items()
+            if its != language
+            for match in shelf.search(wording, vector, limit, day, foreign=True)
         ]
-        own = [match for match in found if match.entry.language == language]
-        foreign = [replace(m, foreign=True) for m in found if m.entry.language != language]
-        return _best(own, limit) + _best(foreign, limit)
+        return _best(found, limit)
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -16,7 +16,7 @@ from kefu.knowledge.changes import Changes, State
 from kefu.knowledge.editing import edited, ids_of_source
 from kefu.knowledge.entry import Entry, IndexedEntry, problems_of, with_language
 from kefu.knowledge.index import Index, Match
-from kefu.knowledge.match import Decision, Nothing, Passages, decide, passages_of
+from kefu.knowledge.match import Decision, Nothing, Passages, Sure, decide, passages_of
 from kefu.knowledge.plan import ImportPlan, make_plan
 from kefu.knowledge.sources import Source
 from kefu.knowledge.trial import Trial
@@ -30,6 +30,9 @@ _TEXTS_PER_STEP = 256
 
 # So many are read from the store at once.
 _ENTRIES_PER_STEP = 16_384
+
+# Of each: the customer's language, and the others.
+MATCHES = 5
 
 # Another process that imports at the same time makes a change be worked out anew.
 _ATTEMPTS = 5
@@ -113,10 +116,20 @@ class Knowledge:
         return self._state.index.entries
 
     def search(
-        self, text: str, vector: NDArray[np.float32], language: str, limit: int = 5
+        self, text: str, vector: NDArray[np.float32], language: str, limit: int = MATCHES
     ) -> list[Match]:
         """See `Index.search`."""
         return self._state.index.search(text, vector, language, limit)
+
+    def find(self, text: str, vector: NDArray[np.float32], language: str) -> Decision:
+        """What `decide` makes of `search`. Where an entry of the customer's language is sure, the
+        others need not be looked at."""
+        index, limit = self._state.index, MATCHES
+        own = index.search_own(text, vector, language, limit)
+        decision = self.decide(text, own)
+        if isinstance(decision, Sure):
+            return decision
+        return self.decide(text, [*own, *index.search_foreign(text, vector, language, limit)])
 
     def on_change(self, listener: OnChange) -> None:
         """`listener` is called right after each new snapshot is in place, before anything else."""

@@ -17,7 +17,7 @@ class KnowledgeServices(Protocol):
     def encoder(self) -> BatchedEncoder: ...
 
 
-def services_of(request: Request) -> KnowledgeServices:
+async def services_of(request: Request) -> KnowledgeServices:
     services: KnowledgeServices = request.app.state.services
     return services
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from kefu.knowledge.lexical import (
 )
 from kefu.knowledge.relevance import first_relevance, relevance, score
 from kefu.knowledge.stock import Stock, stock_of
+from kefu.terms import count_terms, exact_key
 
 # So few are all scored exactly; of more only those that a first look finds.
 FEW_ENTRIES = 1000
@@ -61,6 +62,19 @@ class Match:
     mean: float = 0.0
     text: float = 0.0
     answer_cosine: float = 0.0
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What is asked, as shelves compare it: its different terms and its `exact_key`."""
+
+    terms: tuple[str, ...]
+    key: str
+
+
+@lru_cache(maxsize=256)  # one message is looked for on several shelves
+def wording_of(text: str) -> Wording:
+    return Wording(tuple(count_terms(text)), exact_key(text))
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,11 +150,13 @@ class Shelf:
                 return grown._renewed() if wasteful else grown
         return self._renewed()._grown(items, gone)  # another change began from here as well
 
-    def search(self, text: str, vector: Floats, limit: int, today: date) -> list[Match]:
+    def search(
+        self, wording: Wording, vector: Floats, limit: int, today: date, *, foreign: bool
+    ) -> list[Match]:
         """The most relevant `limit` entries, in no order."""
         usable = self._usable(today)
-        query = self._stock.vocabulary.query(text)
-        exact = self._exact_rows(text, usable)
+        query = self._stock.vocabulary.query(wording.terms)
+        exact = self._exact_rows(wording.key, usable)
         if self._postings is None and usable is self._alive:
             close = self._all
         else:
@@ -150,7 +166,7 @@ class Shelf:
             return []
         found = self._scored(query, vector, close, exact)
         rivals = self._rival_scores(found)
-        return [self._match(found, at, rivals(at)) for at in _largest(found.relevance, limit)]
+        return self._matches(found, _largest(found.relevance, limit), rivals, foreign=foreign)
 
     def _grown(self, items: Sequence[IndexedEntry], gone: Collection[str]) -> Shelf:
         old, stock = self._columns, self._stock
@@ -203,8 +219,10 @@ class Shelf:
         day = today.toordinal()
         return self._alive & (self._columns.first_days <= day) & (self._columns.last_days >= day)
 
-    def _exact_rows(self, text: str, usable: NDArray[np.bool_]) -> Ints:
-        rows = np.array(self._stock.rows_of_key(text), np.int64)
+    def _exact_rows(self, key: str, usable: NDArray[np.bool_]) -> Ints:
+        rows = np.array(self._stock.rows_of_key(key), np.int64)
+        if not len(rows):
+            return rows
         rows = rows[rows < len(self._columns.vectors)]
         return rows[usable[self._columns.places_of(rows)]]
 
@@ -235,7 +253,8 @@ class Shelf:
     @cached_property
     def _all(self) -> _Close:
         """So few entries are all looked at closely for every question."""
-        return self._close(np.flatnonzero(self._alive))
+        close = self._close(np.flatnonzero(self._alive))
+        return replace(close, questions=close.questions.in_order(), texts=close.texts.in_order())
 
     def _close(self, places: Ints) -> _Close:
         columns = self._columns
@@ -296,22 +315,34 @@ class Shelf:
         second = float(np.max(scores, where=answers != best_answer, initial=0.0))
         return lambda at: second if answers[at] == best_answer else best
 
-    def _match(self, found: _Scored, at: int, rival: float) -> Match:
-        place, row = int(found.places[at]), int(found.best_rows[at])
-        entry = self._columns.entries[place]
-        return Match(
-            entry,
-            entry.questions[row - int(self._columns.first_rows[place])],
-            score=_share(found.score[at]),
-            relevance=_share(found.relevance[at]),
-            cosine=float(found.cosine[at]),
-            lexical=_share(found.lexical[at]),
-            lead=float(found.score[at]) - rival,
-            exact=bool(found.is_exact[at]),
-            mean=float(found.mean[at]),
-            text=_share(found.text[at]),
-            answer_cosine=float(found.answer[at]),
-        )
+    def _matches(
+        self, found: _Scored, at: Ints, rivals: Callable[[int], float], *, foreign: bool
+    ) -> list[Match]:
+        columns = self._columns
+        places, rows = found.places[at], found.best_rows[at]
+        numbers: list[int] = (rows - columns.first_rows[places]).tolist()
+        entries = [columns.entries[place] for place in places]
+        score, lead = _shares(found.score[at]), found.score[at].tolist()
+        near, lexical, text = (_shares(c[at]) for c in (found.relevance, found.lexical, found.text))
+        cosine, mean, answer = (c[at].tolist() for c in (found.cosine, found.mean, found.answer))
+        exact = found.is_exact[at].tolist()
+        return [
+            Match(
+                entry,
+                entry.questions[numbers[i]],
+                score=score[i],
+                relevance=near[i],
+                cosine=cosine[i],
+                lexical=lexical[i],
+                lead=lead[i] - rivals(int(at[i])),
+                exact=exact[i],
+                foreign=foreign,
+                mean=mean[i],
+                text=text[i],
+                answer_cosine=answer[i],
+            )
+            for i, entry in enumerate(entries)
+        ]
 
 
 def shelf_of(items: Sequence[IndexedEntry]) -> Shelf:
@@ -328,11 +359,12 @@ def _first_largest(values: Floats, starts: Ints, sizes: Ints) -> Ints:
     return at[np.searchsorted(at, starts)]
 
 
-def _largest(values: Floats, count: int) -> list[int]:
+def _largest(values: Floats, count: int) -> Ints:
     if count < len(values):
-        return [int(at) for at in np.argpartition(-values, count)[:count]]
-    return list(range(len(values)))
+        return np.argpartition(-values, count)[:count]
+    return np.arange(len(values))
 
 
-def _share(value: np.float32) -> float:
-    return min(1.0, max(0.0, float(value)))
+def _shares(values: Floats) -> list[float]:
+    shares: list[float] = np.clip(values, 0, 1).tolist()
+    return shares

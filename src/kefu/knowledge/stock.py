@@ -113,9 +113,9 @@ class Stock:
             self._coarse.view() if self._coarse else None,
         )
 
-    def rows_of_key(self, text: str) -> tuple[int, ...]:
-        """Rows of the questions that are this very text, in any snapshot."""
-        return self._rows_by_key.get(exact_key(text), ())
+    def rows_of_key(self, key: str) -> tuple[int, ...]:
+        """Rows of the questions with this `exact_key`, in any snapshot."""
+        return self._rows_by_key.get(key, ())
 
     def add(self, items: Sequence[IndexedEntry]) -> None:
         """Add entries at the end, each with an id that no other of them has."""

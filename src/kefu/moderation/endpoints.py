@@ -39,7 +39,7 @@ class ModerationServices(Protocol):
     def encoder(self) -> BatchedEncoder: ...
 
 
-def services_of(request: Request) -> ModerationServices:
+async def services_of(request: Request) -> ModerationServices:
     services: ModerationServices = request.app.state.services
     return services
 

@@ -50,7 +50,7 @@ class ReviewServices(Protocol):
     def verdicts(self) -> Deliverer: ...
 
 
-def services_of(request: Request) -> ReviewServices:
+async def services_of(request: Request) -> ReviewServices:
     services: ReviewServices = request.app.state.services
     return services
 

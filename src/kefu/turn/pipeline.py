@@ -176,8 +176,7 @@ class Pipeline:
 
     def _search(self, asked: Asked, vector: Vector) -> Decision:
         with asked.clock("search"):
-            matches = self.knowledge.search(asked.text, vector, asked.language)
-            return self.knowledge.decide(asked.text, matches)
+            return self.knowledge.find(asked.text, vector, asked.language)
 
     async def _completed(
         self, asked: Asked, topic: Topic, vector: Vector, alone: Decision

@@ -21,7 +21,7 @@ class TurnServices:
     model_name: str
 
 
-def turn_services(request: Request) -> TurnServices:
+async def turn_services(request: Request) -> TurnServices:
     services: TurnServices = request.app.state.turn
     return services
 

@@ -64,7 +64,7 @@ class Updates:
                 seq = delivery.seq
 
 
-def updates_of(request: Request) -> Updates:
+async def updates_of(request: Request) -> Updates:
     updates: Updates = request.app.state.updates
     return updates
 

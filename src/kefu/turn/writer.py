@@ -84,8 +84,11 @@ class Writer:
         self, question: Question, found: Passages, emit: Emit, clock: StageClock
     ) -> Draft:
         """Answer from `found`. Raises as the generator does."""
-        told = await self._read(question, found, clock)
-        if not self._may_write(question, found, told):
+        is_plain = self._is_plain(question, found)
+        # The reader costs as much as everything before it ten times over.
+        is_read = is_plain or found.matches[0].entry.kind == "passage"
+        told = await self._read(question, found, clock) if is_read else None
+        if not is_plain or (self.prompts.needs_reader and not self._finds(told)):
             return self._point_out(found.matches, told, question.language)
         entries = [match.entry for match in self.prompts.choose(found.matches)]
         key = None
@@ -217,20 +220,18 @@ class Writer:
             question.scope,
         )
 
-    def _may_write(self, question: Question, found: Passages, told: Sequence[Told] | None) -> bool:
+    def _is_plain(self, question: Question, found: Passages) -> bool:
         """Whether a model may try. What a small one says of a FAQ entry must be as good as asked
         for: else its question is shown too, by quoting it or asking back, so that nobody takes it
         for an answer to another one. Of documents it may say what the reader finds."""
         if self.prompts.style == "chat":
             return True
         best = found.matches[0]
-        if self.prompts.needs_reader and not self._finds(told):
-            return False
         if best.entry.kind == "passage" and self.prompts.needs_reader:
             return True
-        is_plain = best.entry.kind == "passage" or best.relevance >= self.replies.copy_score
+        is_near = best.entry.kind == "passage" or best.relevance >= self.replies.copy_score
         return (
-            is_plain
+            is_near
             and self._may_quote(best)
             and self.prompts.may_answer(question.text, question.rounds, found.matches)
         )
