@@ -201,6 +201,9 @@ async def _open_services(
         metrics,
     )
     stack.callback(moderation.close)
+    encoder.compare_with(
+        lambda: [*intents.compared_with, *moderation.compared_with, *knowledge.compared_with]
+    )
     reviews = SqliteReviews(database)
     queue = ReviewQueue(reviews, settings.review, metrics)
     gate = Gate(moderation, queue, encoder, settings.replies)

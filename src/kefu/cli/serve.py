@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -69,12 +70,21 @@ async def _serve(
     The desk is opened here and not by uvicorn, which would print a traceback for a wrong setting.
     """
     async with app.router.lifespan_context(app):
+        _spare_the_collector()
         listening.listen()
         _announce(listening, server.settings, created, app)
         # uvicorn repeats the signal that stopped it; being told to stop is no failure.
         for stop in (signal.SIGINT, signal.SIGTERM):
             signal.signal(stop, lambda *_: None)
         await server.serve(sockets=[listening])
+
+
+def _spare_the_collector() -> None:
+    """Look for cycles rarely, and never among what was opened: with Python's own settings a fifth of
+    the time goes into walking the knowledge and the models, 100 ms at a stretch."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 class DeskServer(uvicorn.Server):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kefu.conversations.transcript import Turn
 from kefu.gaps.clusters import cluster
 from kefu.gaps.misses import Miss, Why, misses_of
+from kefu.inference.encoder.compared import Compared
 from kefu.intent.classifier import Prediction
 from kefu.knowledge.service import Encoder, Knowledge
 from kefu.language import Language, detect
@@ -42,7 +43,7 @@ class Intents(Protocol):
 
     @property
     def version(self) -> str | None: ...
-    async def classify(self, text: str, vector: Vector) -> Prediction: ...
+    async def classify(self, text: str, vector: Compared) -> Prediction: ...
     def is_foreign(self, prediction: Prediction | None) -> bool: ...
 
 
@@ -153,7 +154,7 @@ async def _is_foreign(wording: _Wording, intents: Intents) -> bool:
     await asyncio.sleep(0)  # others get a turn
     if intents.version is None:
         return False
-    return intents.is_foreign(await intents.classify(wording.text, wording.vector))
+    return intents.is_foreign(await intents.classify(wording.text, Compared(wording.vector)))
 
 
 def _grouped(wordings: Sequence[_Wording]) -> list[list[_Wording]]:

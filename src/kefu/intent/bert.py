@@ -28,7 +28,13 @@ class BertClassifier:
     def labels(self) -> tuple[str, ...]:
         return self.session.labels
 
-    def classify(self, texts: Sequence[str], vectors: Vectors | None) -> list[Prediction]:
+    @property
+    def vectors(self) -> None:
+        return None
+
+    def classify(
+        self, texts: Sequence[str], vectors: Vectors | None, products: Vectors | None = None
+    ) -> list[Prediction]:
         return predictions(self.labels, centred(self.session.logits(texts)), self.calibration)
 
 

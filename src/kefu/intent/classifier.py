@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kefu.intent.calibration import Calibration, Floats, Scores
 from kefu.intent.dataset import OUT_OF_SCOPE
-from kefu.intent.likeness import TEXT_SHARE, vector_likeness
+from kefu.intent.likeness import TEXT_SHARE, likeness_of
 from kefu.intent.ngrams import Vocabulary
 
 Vectors = NDArray[np.float32]
@@ -43,7 +43,17 @@ class Classifier(Protocol):
         """Whose vectors it wants; None where it reads the texts itself and takes none."""
         ...
 
-    def classify(self, texts: Sequence[str], vectors: Vectors | None) -> list[Prediction]: ...
+    @property
+    def vectors(self) -> Vectors | None:
+        """What the texts' vectors are compared with; None where it takes none."""
+        ...
+
+    def classify(
+        self, texts: Sequence[str], vectors: Vectors | None, products: Vectors | None = None
+    ) -> list[Prediction]:
+        """One prediction for each text. `vectors` are (n, dimensions) of `encoder_id`, `products`
+        those with its own `vectors`, where they are known."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,17 +80,23 @@ class KernelClassifier:
     texts: tuple[TextWeights, ...]
     calibration: Calibration
 
-    def classify(self, texts: Sequence[str], vectors: Vectors | None) -> list[Prediction]:
-        """One prediction for each text. `vectors` are (n, dimensions) of `encoder_id`."""
+    def classify(
+        self, texts: Sequence[str], vectors: Vectors | None, products: Vectors | None = None
+    ) -> list[Prediction]:
+        """See `Classifier`."""
         if vectors is None or vectors.shape != (len(texts), self.vectors.shape[1]):
             raise ValueError("each text needs its sentence vector")
         if not texts:
             return []
-        return predictions(self.labels, self.scores(texts, vectors), self.calibration)
+        return predictions(self.labels, self.scores(texts, vectors, products), self.calibration)
 
-    def scores(self, texts: Sequence[str], vectors: Vectors) -> Scores:
+    def scores(
+        self, texts: Sequence[str], vectors: Vectors, products: Vectors | None = None
+    ) -> Scores:
         """(n, labels) raw scores."""
-        scores = vector_likeness(vectors, self.vectors) @ self.coefficients
+        if products is None:
+            products = vectors @ self.vectors.T
+        scores = likeness_of(products) @ self.coefficients
         for kind in self.texts:
             scores += TEXT_SHARE * np.stack([kind.scores(text) for text in texts])
         return scores

@@ -74,7 +74,7 @@ async def predict(
     services: ServicesDep, q: Annotated[str, Query(min_length=1, max_length=4000)]
 ) -> dict[str, Any]:
     """What the model in use says of a message, and the action it would lead to."""
-    vector = await services.encoder.encode(q)
+    vector = await services.encoder.compare(q)
     found = await services.intents.classify(q, vector)
     action = services.intents.action_for(found)
     return {**as_json(found), "action": asdict(action) if action else None}

@@ -18,8 +18,12 @@ SHARPNESS = 2.5
 
 def vector_likeness(these: Matrix, those: Matrix) -> Matrix:
     """(n, m) from vectors of length 1: the Gaussian of their distance, times its share."""
-    likeness = these @ those.T
-    likeness -= 1
+    return likeness_of(these @ those.T)
+
+
+def likeness_of(products: Matrix) -> Matrix:
+    """`vector_likeness` from the products of the vectors."""
+    likeness = products - 1
     likeness *= SHARPNESS
     np.exp(likeness, out=likeness)
     likeness *= VECTOR_SHARE

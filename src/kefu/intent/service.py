@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import structlog
 from numpy.typing import NDArray
 
 from kefu.errors import KefuError, ModelError, NotFound
+from kefu.inference.encoder.compared import Compared, products, vectors_of
 from kefu.intent.actions import Action, ActionStore, check
 from kefu.intent.classifier import Classifier, Prediction
 from kefu.intent.dataset import OUT_OF_SCOPE
@@ -21,8 +22,11 @@ from kefu.intent.loading import load
 from kefu.intent.versions import Current, Versions
 from kefu.settings import IntentSettings
 from kefu.telemetry import Metrics
+from kefu.together import Together
 
 log = structlog.get_logger("kefu.intent")
+
+_NO_MODEL = "No intent model is trained yet. Make one with `kefu intent train`."
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Intents:
         self._actions: Mapping[str, Action] = {}
         self._actions_version = -1
         self._changing = asyncio.Lock()
+        self._together = Together(self._classify)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kefu-intent")
         self.problem = ""
 
@@ -72,10 +77,16 @@ class Intents:
         return self._in_use.about if self._in_use else None
 
     @property
+    def compared_with(self) -> list[NDArray[np.float32]]:
+        """What the vector of every message is compared with."""
+        vectors = self._in_use.classifier.vectors if self._in_use else None
+        return [] if vectors is None else [vectors]
+
+    @property
     def actions(self) -> Mapping[str, Action]:
         return self._actions
 
-    async def predict(self, text: str, vector: NDArray[np.float32]) -> Prediction | None:
+    async def predict(self, text: str, vector: Compared) -> Prediction | None:
         """What the customer wants; None where no model is trained, or it fails."""
         try:
             found = await self.classify(text, vector)
@@ -87,17 +98,25 @@ class Intents:
         self._metrics.intents.labels(found.label).inc()
         return found
 
-    async def classify(self, text: str, vector: NDArray[np.float32]) -> Prediction:
+    async def classify(self, text: str, vector: Compared) -> Prediction:
         """As `predict`, of no customer's message. Raises `NotFound` where no model is trained."""
         if self._in_use is None:
-            raise NotFound("No intent model is trained yet. Make one with `kefu intent train`.")
+            raise NotFound(_NO_MODEL)
         classifier = self._in_use.classifier
         if classifier.encoder_id is not None:
-            return classifier.classify([text], vector[np.newaxis])[0]
+            return await self._together((text, vector))
         # It reads the text itself: too long a work for the event loop.
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._thread, classifier.classify, [text], None)
         return found[0]
+
+    def _classify(self, asked: Sequence[tuple[str, Compared]]) -> Sequence[Prediction]:
+        if self._in_use is None:
+            raise NotFound(_NO_MODEL)
+        texts, vectors = zip(*asked, strict=True)
+        classifier = self._in_use.classifier
+        known = None if classifier.vectors is None else products(vectors, classifier.vectors)
+        return classifier.classify(texts, vectors_of(vectors), known)
 
     def action_for(self, prediction: Prediction | None) -> Action | None:
         """What to do at once, where the intent is plain enough for it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import date
 
+from kefu.inference.encoder.compared import Compared
 from kefu.knowledge.entry import IndexedEntry
 from kefu.knowledge.lexical import Floats
 from kefu.knowledge.shelf import Match, Shelf, shelf_of, wording_of
@@ -42,33 +43,39 @@ class Index:
         `vector` is (d,) of length 1. The encoder works across languages, so a foreign entry may
         well be about the same thing; that is for `decide` to use where nothing else fits.
         """
-        return [
-            *self.search_own(text, vector, language, limit, today),
-            *self.search_foreign(text, vector, language, limit, today),
-        ]
+        (own,) = self.search_own([text], [Compared(vector)], language, limit, today)
+        (foreign,) = self.search_foreign([text], [Compared(vector)], language, limit, today)
+        return [*own, *foreign]
 
     def search_own(
-        self, text: str, vector: Floats, language: str, limit: int, today: date | None = None
-    ) -> list[Match]:
-        """The first half of `search`."""
+        self,
+        texts: Sequence[str],
+        vectors: Sequence[Compared],
+        language: str,
+        limit: int,
+        today: date | None = None,
+    ) -> list[list[Match]]:
+        """Of each text the first half of `search`."""
         shelf = self._shelves.get(language)
-        if shelf is None:
-            return []
-        wording, day = wording_of(text), today or date.today()
-        return _best(shelf.search(wording, vector, limit, day, foreign=False), limit)
+        shelves = [] if shelf is None else [shelf]
+        return _search(shelves, texts, vectors, limit, today, foreign=False)
 
     def search_foreign(
-        self, text: str, vector: Floats, language: str, limit: int, today: date | None = None
-    ) -> list[Match]:
-        """The second half of `search`."""
-        wording, day = wording_of(text), today or date.today()
-        found = [
-            match
-            for its, shelf in self._shelves.items()
-            if its != language
-            for match in shelf.search(wording, vector, limit, day, foreign=True)
-        ]
-        return _best(found, limit)
+        self,
+        texts: Sequence[str],
+        vectors: Sequence[Compared],
+        language: str,
+        limit: int,
+        today: date | None = None,
+    ) -> list[list[Match]]:
+        """Of each text the second half of `search`."""
+        shelves = [shelf for its, shelf in self._shelves.items() if its != language]
+        return _search(shelves, texts, vectors, limit, today, foreign=True)
+
+    @property
+    def compared_with(self) -> list[Floats]:
+        """What the vector of every message is compared with."""
+        return [matrix for shelf in self._shelves.values() for matrix in shelf.compared_with]
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -84,6 +91,24 @@ class Index:
             shelves[language] = shelf.changed(added.pop(language, []), left)
         shelves.update({language: shelf_of(of_it) for language, of_it in added.items()})
         return {language: shelf for language, shelf in shelves.items() if len(shelf)}
+
+
+def _search(
+    shelves: Sequence[Shelf],
+    texts: Sequence[str],
+    vectors: Sequence[Compared],
+    limit: int,
+    today: date | None,
+    *,
+    foreign: bool,
+) -> list[list[Match]]:
+    wordings, day = [wording_of(text) for text in texts], today or date.today()
+    found: list[list[Match]] = [[] for _ in texts]
+    for shelf in shelves:
+        of_shelf = shelf.search(wordings, vectors, limit, day, foreign=foreign)
+        for matches, more in zip(found, of_shelf, strict=True):
+            matches.extend(more)
+    return [_best(matches, limit) for matches in found]
 
 
 def _by_language(items: Sequence[IndexedEntry]) -> dict[str, list[IndexedEntry]]:

@@ -12,6 +12,7 @@ import structlog
 from numpy.typing import NDArray
 
 from kefu.errors import InvalidInput, NotFound, Overloaded
+from kefu.inference.encoder.compared import Compared
 from kefu.knowledge.changes import Changes, State
 from kefu.knowledge.editing import edited, ids_of_source
 from kefu.knowledge.entry import Entry, IndexedEntry, problems_of, with_language
@@ -22,6 +23,7 @@ from kefu.knowledge.sources import Source
 from kefu.knowledge.trial import Trial
 from kefu.knowledge.vectors import indexed, texts_of
 from kefu.settings import KnowledgeSettings
+from kefu.together import Together
 
 log = structlog.get_logger("kefu.knowledge")
 
@@ -105,10 +107,16 @@ class Knowledge:
         self._state = State(Index(-1, []), {})
         self._listeners: list[OnChange] = []
         self._changing = asyncio.Lock()
+        self._together = Together(self._find_all)
 
     @property
     def version(self) -> int:
         return self._state.index.version
+
+    @property
+    def compared_with(self) -> list[NDArray[np.float32]]:
+        """What the vector of every message is compared with."""
+        return self._state.index.compared_with
 
     @property
     def entries(self) -> Mapping[str, Entry]:
@@ -121,15 +129,36 @@ class Knowledge:
         """See `Index.search`."""
         return self._state.index.search(text, vector, language, limit)
 
-    def find(self, text: str, vector: NDArray[np.float32], language: str) -> Decision:
+    async def find(self, text: str, vector: Compared, language: str) -> Decision:
         """What `decide` makes of `search`. Where an entry of the customer's language is sure, the
         others need not be looked at."""
-        index, limit = self._state.index, MATCHES
-        own = index.search_own(text, vector, language, limit)
-        decision = self.decide(text, own)
-        if isinstance(decision, Sure):
-            return decision
-        return self.decide(text, [*own, *index.search_foreign(text, vector, language, limit)])
+        return await self._together((text, vector, language))
+
+    def _find_all(self, asked: Sequence[tuple[str, Compared, str]]) -> list[Decision]:
+        decisions: dict[int, Decision] = {}
+        for language in {language for _, _, language in asked}:
+            numbers = [n for n, one in enumerate(asked) if one[2] == language]
+            texts = [asked[n][0] for n in numbers]
+            vectors = [asked[n][1] for n in numbers]
+            found = self._find_in(language, texts, vectors)
+            decisions.update(zip(numbers, found, strict=True))
+        return [decisions[n] for n in range(len(asked))]
+
+    def _find_in(
+        self, language: str, texts: Sequence[str], vectors: Sequence[Compared]
+    ) -> list[Decision]:
+        index = self._state.index
+        own = index.search_own(texts, vectors, language, MATCHES)
+        decisions = [self.decide(text, found) for text, found in zip(texts, own, strict=True)]
+        unsure = [n for n, decision in enumerate(decisions) if not isinstance(decision, Sure)]
+        if not unsure:
+            return decisions
+        asked = [texts[n] for n in unsure]
+        foreign = index.search_foreign(asked, [vectors[n] for n in unsure], language, MATCHES)
+        for n, more in zip(unsure, foreign, strict=True):
+            if more:
+                decisions[n] = self.decide(texts[n], [*own[n], *more])
+        return decisions
 
     def on_change(self, listener: OnChange) -> None:
         """`listener` is called right after each new snapshot is in place, before anything else."""

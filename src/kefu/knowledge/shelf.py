@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property, lru_cache
@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from kefu.inference.encoder.compared import Compared, products
 from kefu.knowledge.entry import Entry, IndexedEntry
 from kefu.knowledge.lexical import (
     Floats,
@@ -138,6 +139,11 @@ class Shelf:
     def __len__(self) -> int:
         return int(np.count_nonzero(self._alive))
 
+    @property
+    def compared_with(self) -> list[Floats]:
+        """What the vector of every message is compared with, where all entries are."""
+        return [] if self._postings else [self._all.vectors, self._all.answers]
+
     def changed(self, items: Sequence[IndexedEntry], gone: Collection[str]) -> Shelf:
         """With entries added or replaced and others gone. This snapshot stays as it is."""
         with self._stock.changing:
@@ -151,22 +157,58 @@ class Shelf:
         return self._renewed()._grown(items, gone)  # another change began from here as well
 
     def search(
-        self, wording: Wording, vector: Floats, limit: int, today: date, *, foreign: bool
-    ) -> list[Match]:
-        """The most relevant `limit` entries, in no order."""
+        self,
+        wordings: Sequence[Wording],
+        vectors: Sequence[Compared],
+        limit: int,
+        today: date,
+        *,
+        foreign: bool,
+    ) -> list[list[Match]]:
+        """Of each that is asked the most relevant `limit` entries, in no order."""
         usable = self._usable(today)
-        query = self._stock.vocabulary.query(wording.terms)
-        exact = self._exact_rows(wording.key, usable)
-        if self._postings is None and usable is self._alive:
-            close = self._all
-        else:
+        found = (
+            self._scored_all(wordings, vectors, usable)
+            if self._postings is None and usable is self._alive
+            else self._scored_candidates(wordings, vectors, usable, limit)
+        )
+        return [
+            self._matches(one, _largest(one.relevance, limit), foreign=foreign) if one else []
+            for one in found
+        ]
+
+    def _scored_all(
+        self, wordings: Sequence[Wording], vectors: Sequence[Compared], usable: NDArray[np.bool_]
+    ) -> Iterator[_Scored | None]:
+        """Every entry, for every question."""
+        close = self._all
+        if not len(close.places):
+            return iter([None] * len(wordings))
+        cosines, answers = products(vectors, close.vectors), products(vectors, close.answers)
+        return (
+            self._scored(wording, close, usable, cosines[n], answers[n])
+            for n, wording in enumerate(wordings)
+        )
+
+    def _scored_candidates(
+        self,
+        wordings: Sequence[Wording],
+        vectors: Sequence[Compared],
+        usable: NDArray[np.bool_],
+        limit: int,
+    ) -> Iterator[_Scored | None]:
+        """Those that a first look finds, or all that may be found today."""
+        for wording, compared in zip(wordings, vectors, strict=True):
+            vector = compared.vector
+            query = self._stock.vocabulary.query(wording.terms)
+            exact = self._exact_rows(wording.key, usable)
             places = self._candidates(query, vector, usable, limit)
             close = self._close(np.union1d(places, self._columns.places_of(exact)))
-        if not len(close.places):
-            return []
-        found = self._scored(query, vector, close, exact)
-        rivals = self._rival_scores(found)
-        return self._matches(found, _largest(found.relevance, limit), rivals, foreign=foreign)
+            if not len(close.places):
+                yield None
+            else:
+                cosine, answer = close.vectors @ vector, close.answers @ vector
+                yield self._scored(wording, close, usable, cosine, answer)
 
     def _grown(self, items: Sequence[IndexedEntry], gone: Collection[str]) -> Shelf:
         old, stock = self._columns, self._stock
@@ -274,9 +316,18 @@ class Shelf:
         lengths = self._text_lengths[places]
         return TextTerms.of(self._columns.texts, self._text_rarity, places, lengths)
 
-    def _scored(self, query: Query, vector: Floats, close: _Close, exact: Ints) -> _Scored:
+    def _scored(
+        self,
+        wording: Wording,
+        close: _Close,
+        usable: NDArray[np.bool_],
+        cosine: Floats,
+        answer: Floats,
+    ) -> _Scored:
+        """`cosine` (r,) and `answer` (p,) of the question with `close.vectors` and `.answers`."""
+        query = self._stock.vocabulary.query(wording.terms)
+        exact = self._exact_rows(wording.key, usable)
         starts = close.starts
-        cosine = close.vectors @ vector
         lexical = close.questions.likeness(query)
         scores = score(cosine, lexical)
         is_exact = np.isin(close.rows, exact) if len(exact) else np.zeros(len(scores), np.bool_)
@@ -286,7 +337,6 @@ class Shelf:
         # The sentences of a passage say different things, and one of them is what was asked.
         mean = np.where(self._columns.is_passage[close.places], cosine[best], mean)
         text = close.texts.likeness(query)
-        answer = close.answers @ vector
         largest = np.maximum.reduceat(cosine, starts), np.maximum.reduceat(lexical, starts)
         near = relevance(*largest, mean, text, answer)
         return _Scored(
@@ -315,10 +365,8 @@ class Shelf:
         second = float(np.max(scores, where=answers != best_answer, initial=0.0))
         return lambda at: second if answers[at] == best_answer else best
 
-    def _matches(
-        self, found: _Scored, at: Ints, rivals: Callable[[int], float], *, foreign: bool
-    ) -> list[Match]:
-        columns = self._columns
+    def _matches(self, found: _Scored, at: Ints, *, foreign: bool) -> list[Match]:
+        columns, rivals = self._columns, self._rival_scores(found)
         places, rows = found.places[at], found.best_rows[at]
         numbers: list[int] = (rows - columns.first_rows[places]).tolist()
         entries = [columns.entries[place] for place in places]

@@ -6,7 +6,7 @@ A folder with `head.json` (what is known of it, and what its margins deserve) an
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from kefu import __version__
 from kefu.bert.session import BertSession, Logits
 from kefu.errors import ModelCorrupt, ModelMissing
+from kefu.inference.encoder.compared import Compared
 from kefu.learning.figures import Floats, sigmoid
 from kefu.moderation.categories import Category
 from kefu.moderation.head_file import HeadAbout
@@ -52,11 +53,19 @@ class BertHead:
     slope: NDArray[np.float64]
     offset: NDArray[np.float64]
     encoder_id: str | None = None
+    landmarks: None = None
 
     def scores(self, text: str, vector: NDArray[np.float32]) -> dict[Category, float]:
         """As of `Head`. The `vector` has no say."""
-        margins = margins_of(self.session.logits([text]), self.session.labels, self.categories)
-        return by_category(self.categories, sigmoid(self.slope * margins[0] + self.offset))
+        return self.scores_of_all([text], [Compared(vector)])[0]
+
+    def scores_of_all(
+        self, texts: Sequence[str], vectors: Sequence[Compared]
+    ) -> list[dict[Category, float]]:
+        """As of `Head`. The `vectors` have no say."""
+        margins = margins_of(self.session.logits(texts), self.session.labels, self.categories)
+        probabilities = sigmoid(self.slope * margins + self.offset)
+        return [by_category(self.categories, row) for row in probabilities]
 
 
 def margins_of(logits: Logits, labels: tuple[str, ...], categories: tuple[Category, ...]) -> Floats:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kefu.inference.encoder.compared import Compared
 from kefu.moderation.categories import Category, Direction, Outcome
 from kefu.moderation.hit import Hit
 from kefu.moderation.layers import Filter
@@ -58,9 +59,19 @@ class Checker:
 
         Takes 0.1 ms, and milliseconds with a head that reads the text itself.
         """
+        return self.check_meanings([text], [Compared(vector)], [direction])[0]
+
+    def check_meanings(
+        self, texts: Sequence[str], vectors: Sequence[Compared], directions: Sequence[Direction]
+    ) -> list[Verdict]:
+        """`check_meaning` of each."""
         if self.head is None:
-            return PASSED
-        return self.policy.of_meaning(self.head.scores(text, vector), direction)
+            return [PASSED] * len(texts)
+        found = self.head.scores_of_all(texts, vectors)
+        return [
+            self.policy.of_meaning(scores, direction)
+            for scores, direction in zip(found, directions, strict=True)
+        ]
 
     def explain(
         self, text: str, vector: NDArray[np.float32] | None, direction: Direction

@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from kefu.inference.encoder.compared import Compared, products
 from kefu.learning.figures import sigmoid
 from kefu.moderation import wording
 from kefu.moderation.categories import Category
@@ -39,14 +40,25 @@ class Head(Protocol):
     @property
     def encoder_id(self) -> str | None: ...
     @property
+    def landmarks(self) -> Matrix | None:
+        """What the vectors are compared with; None where they have no say."""
+        ...
+
+    @property
     def categories(self) -> tuple[Category, ...]: ...
     @property
     def thresholds(self) -> Mapping[Category, Thresholds]: ...
 
     def scores(self, text: str, vector: Vector) -> dict[Category, float]:
-        """The probability of each category that `text` is of it, were every second text so.
+        """`scores_of_all` of one."""
+        ...
 
-        `vector` is the text's, (dimensions,) of length 1, by the encoder `encoder_id`.
+    def scores_of_all(
+        self, texts: Sequence[str], vectors: Sequence[Compared]
+    ) -> list[dict[Category, float]]:
+        """Of each text the probability of each category that it is of it, were every second text so.
+
+        `vectors` are the texts', of length 1, by the encoder `encoder_id`.
         """
         ...
 
@@ -71,15 +83,23 @@ class SemanticHead:
     thresholds: Mapping[Category, Thresholds]
 
     def scores(self, text: str, vector: Vector) -> dict[Category, float]:
-        if vector.shape != self.landmarks.shape[1:]:
-            raise ValueError(f"a vector of {self.landmarks.shape[1]} is needed, not {vector.shape}")
-        probabilities = sigmoid(self.slope * self._margins(text, vector) + self.offset)
-        return by_category(self.categories, probabilities)
+        return self.scores_of_all([text], [Compared(vector)])[0]
 
-    def _margins(self, text: str, vector: Vector) -> NDArray[np.float64]:
-        buckets, values = wording.row(text)
-        meaning = nearness(vector, self.landmarks) @ self.of_meaning
-        return np.asarray(meaning + values @ self.of_wording[buckets] + self.bias, np.float64)
+    def scores_of_all(
+        self, texts: Sequence[str], vectors: Sequence[Compared]
+    ) -> list[dict[Category, float]]:
+        wanted = self.landmarks.shape[1:]
+        if wrong := next((v for v in vectors if v.vector.shape != wanted), None):
+            raise ValueError(f"a vector of {wanted[0]} is needed, not {wrong.vector.shape}")
+        probabilities = sigmoid(self.slope * self._margins(texts, vectors) + self.offset)
+        return [by_category(self.categories, row) for row in probabilities]
+
+    def _margins(self, texts: Sequence[str], vectors: Sequence[Compared]) -> NDArray[np.float64]:
+        """(n, categories)"""
+        meaning = nearness_of(products(vectors, self.landmarks)) @ self.of_meaning
+        rows = map(wording.row, texts)
+        said = np.stack([values @ self.of_wording[buckets] for buckets, values in rows])
+        return np.asarray(meaning + said + self.bias, np.float64)
 
 
 def by_category(
@@ -90,7 +110,11 @@ def by_category(
 
 def nearness(vectors: Matrix, landmarks: Matrix) -> Matrix:
     """(…, m): the Gaussian of the distance of vectors of length 1 to each landmark, 0 to 1."""
-    near = vectors @ landmarks.T
-    near -= 1
+    return nearness_of(vectors @ landmarks.T)
+
+
+def nearness_of(products: Matrix) -> Matrix:
+    """`nearness` from the products of the vectors."""
+    near = products - 1
     near *= 2 * SHARPNESS
     return np.asarray(np.exp(near, out=near), np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kefu.inference.encoder.compared import Compared
 from kefu.moderation import editing
 from kefu.moderation.building import FilterBuilder
 from kefu.moderation.categories import Category, Direction, Severity
@@ -25,6 +26,7 @@ from kefu.moderation.policy import PASSED, Policy, Verdict
 from kefu.moderation.words_in_use import FilterNotBuilt, WordsInUse
 from kefu.settings import ModerationSettings
 from kefu.telemetry import Metrics
+from kefu.together import Together
 
 T = TypeVar("T")
 
@@ -51,6 +53,7 @@ class Moderation:
         self._seconds_of_words = metrics.moderation_seconds.labels("words")
         self._seconds_of_meaning = metrics.moderation_seconds.labels("meaning")
         self._checker = self._current()
+        self._meanings = Together(self._check_meanings)
 
     # --- what is asked of every message ----------------------------------------------------------
 
@@ -63,22 +66,26 @@ class Moderation:
         self._seconds_of_words.observe(time.perf_counter() - began)
         return verdict
 
-    async def check_meaning(
-        self, text: str, vector: NDArray[np.float32], direction: Direction
-    ) -> Verdict:
+    async def check_meaning(self, text: str, vector: Compared, direction: Direction) -> Verdict:
         """What becomes of a text for what it means; `vector` is that of the desk's encoder."""
         if not self._settings.enabled:
             return PASSED
-        began = time.perf_counter()
-        check, head = self._checker.check_meaning, self._checker.head
+        asked = (text, vector, direction)
+        head = self._checker.head
         if head is not None and head.encoder_id is None:
             # It reads the text itself: too long a work for the event loop.
             loop = asyncio.get_running_loop()
-            verdict = await loop.run_in_executor(self._reader, check, text, vector, direction)
-        else:
-            verdict = check(text, vector, direction)
-        self._seconds_of_meaning.observe(time.perf_counter() - began)
-        return verdict
+            return (await loop.run_in_executor(self._reader, self._check_meanings, [asked]))[0]
+        return await self._meanings(asked)
+
+    def _check_meanings(self, asked: Sequence[tuple[str, Compared, Direction]]) -> list[Verdict]:
+        began = time.perf_counter()
+        texts, vectors, directions = zip(*asked, strict=True)
+        verdicts = self._checker.check_meanings(texts, vectors, directions)
+        seconds = (time.perf_counter() - began) / len(asked)
+        for _ in asked:
+            self._seconds_of_meaning.observe(seconds)
+        return verdicts
 
     def count(self, verdict: Verdict, direction: Direction) -> None:
         """Put what became of a whole text into the metrics."""
@@ -91,6 +98,12 @@ class Moderation:
     def checker(self) -> Checker:
         """Of this moment, for several checks that must agree."""
         return self._checker
+
+    @property
+    def compared_with(self) -> list[NDArray[np.float32]]:
+        """What the vector of every message is compared with."""
+        head = self._checker.head
+        return [] if head is None or head.landmarks is None else [head.landmarks]
 
     @property
     def filter(self) -> Filter:

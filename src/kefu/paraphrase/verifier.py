@@ -59,7 +59,7 @@ def find_disagreement(query: str, question: str, known: str = "") -> str | None:
 
     `known` is what stands around the question, such as its answer: a number in it is no surprise.
     """
-    pair = _Pair(fold(query), fold(question), fold(f"{question} {known}"))
+    pair = _Pair(fold(query), _folded(question), _folded(f"{question} {known}"))
     return next((reason for rule in _RULES if (reason := rule(pair))), None)
 
 
@@ -201,16 +201,19 @@ def denies(text: str) -> bool:
 def find_different_poles(one: str, two: str) -> str | None:
     """Opposites and rivals: both folded texts name one of several things, and not the same."""
     for axis in AXES:
-        here, there = _poles(axis, one), _poles(axis, two)
-        if here and there and not here.keys() & there.keys():
+        here = _poles(axis, one)
+        if here and (there := _poles(axis, two)) and not here.keys() & there.keys():
             return f"{min(here.values())} / {min(there.values())}"
     return None
 
 
 def _poles(axis: tuple[re.Pattern[str], ...], text: str) -> dict[int, str]:
     """The poles of an axis that a text names: number of the pole -> its word in the text."""
-    found = [(number, pole.search(text)) for number, pole in enumerate(axis)]
-    return {number: match.group() for number, match in found if match}
+    found = {}
+    for number, pole in enumerate(axis):
+        if match := pole.search(text):
+            found[number] = match.group()
+    return found
 
 
 def kinds_of_question(text: str) -> set[str]:
@@ -222,7 +225,11 @@ def _latin_words(text: str) -> list[str]:
     return _WORD.findall(without_apostrophes(_CJK_CHARACTER.sub(" ", text)))
 
 
-@lru_cache(maxsize=4096)  # the same few entries are near to most questions
+# The same few entries are near to most questions.
+_folded = lru_cache(maxsize=4096)(fold)
+
+
+@lru_cache(maxsize=4096)
 def _known(text: str) -> tuple[str, frozenset[str]]:
     """A text folded, with what else could stand for its words, and the stems of its Latin words."""
     known = _with_synonyms(fold(text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from kefu.inference.encoder.batcher import Vector
+from kefu.inference.encoder.compared import Compared
 from kefu.language import Language
 from kefu.moderation.categories import Direction, Outcome
 from kefu.moderation.checker import Checker
@@ -18,7 +18,7 @@ from kefu.turn.reply import Message
 
 
 class Encoder(Protocol):
-    async def encode(self, text: str) -> Vector: ...
+    async def compare(self, text: str) -> Compared: ...
 
 
 class Moderation(Protocol):
@@ -29,7 +29,7 @@ class Moderation(Protocol):
     @property
     def checker(self) -> Checker: ...
     def check_words(self, text: str, direction: Direction) -> Verdict: ...
-    async def check_meaning(self, text: str, vector: Vector, direction: Direction) -> Verdict: ...
+    async def check_meaning(self, text: str, vector: Compared, direction: Direction) -> Verdict: ...
     def count(self, verdict: Verdict, direction: Direction) -> None: ...
 
 
@@ -55,7 +55,7 @@ class Gate:
             return PASSED
         return self.moderation.check_words(message.text, Direction.CUSTOMER)
 
-    async def look_at_meaning(self, message: Message, vector: Vector, words: Verdict) -> Verdict:
+    async def look_at_meaning(self, message: Message, vector: Compared, words: Verdict) -> Verdict:
         """`words` together with what the message means."""
         if message.is_approved:
             return PASSED
@@ -94,7 +94,7 @@ class Gate:
         return guard_of(checker, self._look_at_sentence if checker.head else None)
 
     async def _look_at_sentence(self, sentence: str) -> Verdict:
-        vector = await self.encoder.encode(sentence)
+        vector = await self.encoder.compare(sentence)
         return await self.moderation.check_meaning(sentence, vector, Direction.REPLY)
 
     def masked(self, text: str) -> str:

@@ -26,7 +26,8 @@ from dataclasses import dataclass, replace
 from kefu.answers.cache import AnswerCache
 from kefu.answers.key import Scope
 from kefu.courtesies import without_courtesies
-from kefu.inference.encoder.batcher import BatchedEncoder, Vector
+from kefu.inference.encoder.batcher import BatchedEncoder
+from kefu.inference.encoder.compared import Compared, Vector
 from kefu.intent.actions import Action
 from kefu.intent.service import Intents
 from kefu.knowledge.match import Choices, Decision, Nothing, Passages, Sure
@@ -126,13 +127,14 @@ class Pipeline:
     async def _decide(self, asked: Asked) -> Draft:
         version = self.knowledge.version
         with asked.clock("encode"):
-            vector = await self.encoder.encode(asked.text)
+            compared = await self.encoder.compare(asked.text)
+        vector = compared.vector
         with asked.clock("meaning"):
-            verdict = await self.gate.look_at_meaning(asked.message, vector, asked.words)
+            verdict = await self.gate.look_at_meaning(asked.message, compared, asked.words)
         with asked.clock("intent"):
-            prediction = await self.intents.predict(asked.text, vector)
+            prediction = await self.intents.predict(asked.text, compared)
         intent = Intent(prediction.label, prediction.score) if prediction else None
-        decision = self._search(asked, vector)
+        decision = await self._search(asked, compared)
         draft = self._stopped(asked, verdict, decision)
         if draft is None:
             is_foreign = self.intents.is_foreign(prediction)
@@ -174,9 +176,9 @@ class Pipeline:
         standalone = asked.topic.under_entry(asked.text) if asked.topic and not action else ""
         return replace(draft, standalone_question=standalone)
 
-    def _search(self, asked: Asked, vector: Vector) -> Decision:
+    async def _search(self, asked: Asked, compared: Compared) -> Decision:
         with asked.clock("search"):
-            return self.knowledge.find(asked.text, vector, asked.language)
+            return await self.knowledge.find(asked.text, compared, asked.language)
 
     async def _completed(
         self, asked: Asked, topic: Topic, vector: Vector, alone: Decision

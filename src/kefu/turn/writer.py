@@ -14,7 +14,7 @@ from kefu.answers.cache import AnswerCache
 from kefu.answers.flights import Flight, Flights, InLine, Stopped
 from kefu.answers.key import Scope
 from kefu.errors import Overloaded
-from kefu.inference.encoder.batcher import Vector
+from kefu.inference.encoder.compared import Vector
 from kefu.inference.generator.protocol import Generator, Piece, Prompt, Usage
 from kefu.knowledge.index import Match
 from kefu.knowledge.match import Passages

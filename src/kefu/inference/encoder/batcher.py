@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,19 +16,17 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kefu.errors import KefuError, ModelError, Overloaded
+from kefu.inference.encoder.compared import Compared, Matrix, Vector, vectors_of
 from kefu.inference.encoder.protocol import SentenceEncoder, Vectors
 from kefu.telemetry import Metrics
-
-Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class _Job:
     text: str
-    vector: asyncio.Future[Vector]
+    vector: asyncio.Future[Compared]
 
 
 class BatchedEncoder:
@@ -45,6 +43,7 @@ class BatchedEncoder:
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._metrics = metrics
+        self._matrices: Callable[[], Sequence[Matrix]] = tuple
         self._waiting: deque[_Job] = deque()
         self._arrived = asyncio.Event()
         self._open = False
@@ -75,8 +74,16 @@ class BatchedEncoder:
 
     async def encode(self, text: str) -> Vector:
         """(dimensions,) float32 of length 1. Raises `Overloaded` or `ModelError`."""
+        return (await self.compare(text)).vector
+
+    async def compare(self, text: str) -> Compared:
+        """Its vector with the products with what `compare_with` was told. Raises as `encode`."""
         self._admit(1)
         return await self._wait_for(self._enqueue(text))
+
+    def compare_with(self, matrices: Callable[[], Sequence[Matrix]]) -> None:
+        """What messages are compared with from now on; asked for in the encoder's thread."""
+        self._matrices = matrices
 
     async def encode_many(self, texts: Sequence[str]) -> Vectors:
         """(n, dimensions) float32, for imports: any number of texts, one batch of them at a time.
@@ -105,11 +112,11 @@ class BatchedEncoder:
         self._admit(len(texts))
         jobs = [self._enqueue(text) for text in texts]
         try:
-            return np.stack(await asyncio.gather(*(job.vector for job in jobs)))
+            return vectors_of(await asyncio.gather(*(job.vector for job in jobs)))
         finally:
             self._forget(jobs)
 
-    async def _wait_for(self, job: _Job) -> Vector:
+    async def _wait_for(self, job: _Job) -> Compared:
         try:
             return await job.vector
         finally:
@@ -164,17 +171,20 @@ class BatchedEncoder:
         texts = [job.text for job in batch]
         loop = asyncio.get_running_loop()
         try:
-            vectors = await loop.run_in_executor(thread, self._encoder.encode, texts)
-            answers = list(zip(batch, vectors, strict=True))
+            compared = await loop.run_in_executor(thread, self._compared, texts)
+            answers = list(zip(batch, compared, strict=True))
         except asyncio.CancelledError:
             _fail(batch, Overloaded, "The sentence encoder was stopped.", None)
             raise
         except Exception as error:  # noqa: BLE001 - whatever fails, no caller may wait for ever
             _fail(batch, ModelError, f"The sentence encoder failed: {error}", error)
             return
-        for job, vector in answers:
+        for job, answer in answers:
             if not job.vector.done():
-                job.vector.set_result(vector)
+                job.vector.set_result(answer)
+
+    def _compared(self, texts: Sequence[str]) -> list[Compared]:
+        return Compared.all_with(self._encoder.encode(texts), self._matrices())
 
 
 def _fail(
