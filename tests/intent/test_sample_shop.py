@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kefu.inference.encoder.compared import Compared
 from kefu.inference.encoder.onnx import OnnxEncoder
 from kefu.intent.actions import check
 from kefu.intent.classifier import Prediction
@@ -119,7 +120,7 @@ async def test_a_demo_is_taught_at_its_first_start(
     assert intents.version is not None
     assert intents.actions == ACTIONS
     for text in ("转人工", "I want to talk to a real person"):
-        found = await intents.predict(text, encoder.encode([text])[0])
+        found = await intents.predict(text, Compared(encoder.encode([text])[0]))
         assert intents.action_for(found) == ACTIONS["human_agent"]
     intents.close()
 

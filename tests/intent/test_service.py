@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from kefu.errors import InvalidInput, ModelError, NotFound
+from kefu.inference.encoder.compared import Compared
 from kefu.intent.actions import Action
 from kefu.intent.service import Intents, open_intents
 from kefu.intent.training import save, train
@@ -56,7 +57,7 @@ async def intents(open_desk: Open) -> Intents:
 
 
 async def label_of(intents: Intents, text: str) -> str | None:
-    found = await intents.predict(text, VECTORS([text])[0])
+    found = await intents.predict(text, Compared(VECTORS([text])[0]))
     return found.label if found else None
 
 
@@ -327,7 +328,7 @@ async def test_actions_of_another_process_are_noticed(
 ):
     add_model(elsewhere)
     await intents.refresh()
-    found = await intents.predict("谢谢", VECTORS(["谢谢"])[0])
+    found = await intents.predict("谢谢", Compared(VECTORS(["谢谢"])[0]))
     assert intents.action_for(found) is None
     with open_database(settings.database_path) as other:
         actions = SqliteActions(other)
@@ -355,7 +356,9 @@ async def test_an_action_is_noticed_though_the_model_is_damaged(
     _cut_off(elsewhere)
     await intents.set_action("thanks", THANKS)
     assert "damaged" in intents.problem
-    assert intents.action_for(await intents.predict("谢谢", VECTORS(["谢谢"])[0])) == THANKS
+    assert (
+        intents.action_for(await intents.predict("谢谢", Compared(VECTORS(["谢谢"])[0]))) == THANKS
+    )
 
 
 async def test_removing_says_whether_there_was_one(intents: Intents):

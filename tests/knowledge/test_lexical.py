@@ -40,11 +40,11 @@ class Texts:
 
     def questions_like(self, query: str) -> list[float]:
         asked, rarity = self.vocabulary.query(count_terms(query)), self.rarity(self.questions)
-        return list(QuestionTerms.of(self.questions, rarity, self.rows).likeness(asked))
+        return list(QuestionTerms.of(self.questions, rarity, self.rows).likeness([asked])[0])
 
     def texts_like(self, query: str) -> list[float]:
         asked, rarity = self.vocabulary.query(count_terms(query)), self.rarity(self.texts)
-        return list(TextTerms.of(self.texts, rarity, self.rows, self.lengths).likeness(asked))
+        return list(TextTerms.of(self.texts, rarity, self.rows, self.lengths).likeness([asked])[0])
 
 
 def found_in(term: str) -> int:
@@ -109,7 +109,17 @@ def test_terms_that_came_after_a_snapshot_are_strange_to_it() -> None:
     texts = Texts(TEXTS)
     rarity = texts.rarity(texts.questions)
     terms = QuestionTerms.of(texts.questions, rarity, texts.rows)
-    before = terms.likeness(texts.vocabulary.query(count_terms("退货 newword")))
+    before = terms.likeness([texts.vocabulary.query(count_terms("退货 newword"))])
     texts.vocabulary.numbers_of(list(count_terms("newword")))
-    after = terms.likeness(texts.vocabulary.query(count_terms("退货 newword")))
+    after = terms.likeness([texts.vocabulary.query(count_terms("退货 newword"))])
     np.testing.assert_allclose(after, before, rtol=1e-6)
+
+
+def test_many_questions_at_once_in_order_are_each_compared_as_alone() -> None:
+    texts = Texts(TEXTS)
+    queries = [texts.vocabulary.query(count_terms(query)) for query in (*QUERIES, "xyz", "")]
+    questions = QuestionTerms.of(texts.questions, texts.rarity(texts.questions), texts.rows)
+    whole = TextTerms.of(texts.texts, texts.rarity(texts.texts), texts.rows, texts.lengths)
+    for terms in (questions, whole):
+        alone = np.vstack([terms.likeness([query]) for query in queries])
+        np.testing.assert_allclose(terms.in_order().likeness(queries), alone, rtol=1e-5, atol=1e-7)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from kefu.errors import InvalidInput, ModelCorrupt, ModelMissing
+from kefu.inference.encoder.compared import Compared
 from kefu.moderation import calibrating
 from kefu.moderation.bert_head import ABOUT, BertHead, load_bert
 from kefu.moderation.bert_training import train_bert
@@ -124,7 +125,7 @@ async def test_a_desk_judges_by_it(
 
     async def outcomes(texts: Sequence[str]) -> list[Outcome]:
         return [
-            (await moderation.check_meaning(text, NO_VECTOR, Direction.CUSTOMER)).outcome
+            (await moderation.check_meaning(text, Compared(NO_VECTOR), Direction.CUSTOMER)).outcome
             for text in texts
         ]
 

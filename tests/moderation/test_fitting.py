@@ -8,7 +8,8 @@ import pytest
 from kefu.learning.figures import sigmoid
 from kefu.moderation.fitting import Landmarks, Rows, Weights, fit, fit_scale, terms_of
 from kefu.moderation.semantic import nearness
-from kefu.moderation.wording import BUCKETS, row
+from kefu.moderation.wording import BUCKETS
+from kefu.moderation.wording import rows as wording_rows
 from tests.fakes import HashingEncoder
 
 TEXTS = ["你真蠢", "真蠢", "stupid", "几点关门", "有货吗", "when do you open"]
@@ -44,8 +45,8 @@ def test_weights_of_places_and_of_meaning_are_the_same_weights():
 def test_terms_are_the_rows_of_each_text():
     found = terms_of([*TEXTS, ""])
     assert found.shape == (len(TEXTS) + 1, BUCKETS)
-    buckets, values = row(TEXTS[2])
-    assert found[[2]].toarray()[0, buckets] == pytest.approx(values)
+    alone = wording_rows(TEXTS[2:3])
+    assert found[[2]].toarray()[0, alone.buckets] == pytest.approx(alone.values)
     assert found[[len(TEXTS)]].nnz == 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kefu.inference.encoder.compared import Compared
 from kefu.moderation import heads
 from kefu.moderation.categories import Category, Direction, Outcome
 from kefu.moderation.heads import SHIPPED, HeadInUse, Heads
@@ -122,7 +123,7 @@ async def opened(
 
 async def outcome(moderation: Moderation, text: str, direction: Direction) -> Outcome:
     (vector,) = HashingEncoder().encode([text])
-    return (await moderation.check_meaning(text, vector, direction)).outcome
+    return (await moderation.check_meaning(text, Compared(vector), direction)).outcome
 
 
 async def test_what_a_text_means_is_judged_by_the_head_in_use(

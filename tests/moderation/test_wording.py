@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from kefu.moderation import wording
-from kefu.moderation.wording import BUCKETS, MAX_CHARACTERS, row
+from kefu.moderation.wording import BUCKETS, MAX_CHARACTERS, rows
+
+
+def row(text: str) -> tuple[np.ndarray, np.ndarray]:
+    found = rows([text])
+    assert found.starts.tolist() == [0, len(found.buckets)]
+    return found.buckets, found.values
 
 
 def buckets(text: str) -> set[int]:
@@ -64,3 +70,16 @@ def test_buckets_are_those_that_heads_were_trained_with():
     """A change here makes every head that is kept wrong: raise its format with it."""
     assert sorted(buckets("退货 ok")) == [15149, 21768, 21802, 26453, 26629, 37761, 38775, 54926]
     assert wording.BITS == 16
+
+
+def test_many_texts_at_once_are_rows_as_alone():
+    texts = ["退货 ok", "", "cat", "！", "𠮷好", "part time", ""]
+    together = rows(texts)
+    weights = np.random.default_rng(1).normal(size=(BUCKETS, 3)).astype(np.float32)
+    weighed = together.weigh(weights)
+    for n, text in enumerate(texts):
+        numbers, values = row(text)
+        part = slice(together.starts[n], together.starts[n + 1])
+        assert together.buckets[part].tolist() == numbers.tolist()
+        assert together.values[part] == pytest.approx(values)
+        assert weighed[n] == pytest.approx(values @ weights[numbers], abs=1e-5)

@@ -12,7 +12,7 @@ from kefu.generation.judging import Judged, Outcome, judge, says
 from kefu.generation.tasks import Task
 from kefu.inference.generator.protocol import Generator, Piece, Usage
 from kefu.knowledge.entry import Entry
-from kefu.knowledge.shelf import Match
+from kefu.knowledge.index import Match
 from kefu.reading.reader import Told
 from kefu.reading.rows import Passage
 from kefu.settings import RepliesSettings

@@ -13,6 +13,7 @@ from kefu.intent.calibration import Calibration, Floats, Scores
 from kefu.intent.dataset import OUT_OF_SCOPE
 from kefu.intent.likeness import TEXT_SHARE, likeness_of
 from kefu.intent.ngrams import Vocabulary
+from kefu.learning.sparse import sums_of_rows
 
 Vectors = NDArray[np.float32]
 
@@ -63,10 +64,12 @@ class TextWeights:
     vocabulary: Vocabulary
     weights: NDArray[np.float16]
 
-    def scores(self, text: str) -> NDArray[np.float32]:
-        indices, values = self.vocabulary.row(text)
+    def scores(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n, labels)"""
+        rows = self.vocabulary.rows(texts)
         # Summed in a higher precision than they are kept in.
-        return values @ self.weights[indices].astype(np.float32)
+        weights = self.weights[rows.indices].astype(np.float32)
+        return sums_of_rows(rows.values[:, np.newaxis] * weights, rows.starts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +101,7 @@ class KernelClassifier:
             products = vectors @ self.vectors.T
         scores = likeness_of(products) @ self.coefficients
         for kind in self.texts:
-            scores += TEXT_SHARE * np.stack([kind.scores(text) for text in texts])
+            scores += TEXT_SHARE * kind.scores(texts)
         return scores
 
 

@@ -84,21 +84,15 @@ class Vocabulary:
         weights = np.log((1 + len(texts)) / (1 + counts)) + 1
         return cls(terms_of, terms, weights.astype(np.float32))
 
-    def row(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Term numbers and their TF-IDF, of length 1 together. Unknown terms are left out."""
-        counts = Counter(map(self._ids.get, self._terms_of(text)))
-        counts.pop(None, None)
-        indices = np.fromiter((key for key in counts if key is not None), np.int32, len(counts))
-        repeats = np.fromiter(counts.values(), np.float32, len(counts))
-        values = (np.float32(1) + np.log(repeats)) * self.weights[indices]
-        norm = float(np.linalg.norm(values))
-        return indices, (values / (norm or 1)).astype(np.float32)
-
     def rows(self, texts: Sequence[str]) -> Rows:
-        parts = [self.row(text) for text in texts]
-        lengths = [len(indices) for indices, _ in parts]
-        return Rows(
-            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            np.concatenate([np.zeros(0, np.int32), *(indices for indices, _ in parts)]),
-            np.concatenate([np.zeros(0, np.float32), *(values for _, values in parts)]),
-        )
+        """Term numbers and their TF-IDF of each text. Unknown terms are left out."""
+        counted = [Counter(map(self._ids.get, self._terms_of(text))) for text in texts]
+        for counts in counted:
+            counts.pop(None, None)
+        starts = np.cumsum([0, *(len(counts) for counts in counted)])
+        indices = np.array([key for counts in counted for key in counts], np.int32)
+        repeats = np.array([n for counts in counted for n in counts.values()], np.float32)
+        owners = np.repeat(np.arange(len(texts)), np.diff(starts))
+        values = (np.float32(1) + np.log(repeats)) * self.weights[indices]
+        lengths = np.sqrt(np.bincount(owners, values.astype(np.float64) ** 2, len(texts)))
+        return Rows(starts, indices, (values / lengths[owners]).astype(np.float32))

@@ -6,9 +6,10 @@ from collections.abc import Collection, Sequence
 from datetime import date
 
 from kefu.inference.encoder.compared import Compared
+from kefu.knowledge.closely import Match
 from kefu.knowledge.entry import IndexedEntry
 from kefu.knowledge.lexical import Floats
-from kefu.knowledge.shelf import Match, Shelf, shelf_of, wording_of
+from kefu.knowledge.shelf import Shelf, shelf_of, wording_of
 
 __all__ = ["Index", "Match"]
 

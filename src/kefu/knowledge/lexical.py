@@ -191,6 +191,10 @@ class Rarity:
         return np.minimum(query.ids, len(self.found_in) - 1)
 
 
+# Numbers of different terms, and what each weighs.
+Asked = tuple[Ints, Floats]
+
+
 @dataclass(frozen=True, eq=False)
 class _Weights:
     """Terms of `count` texts: whose each is, its number and its weight, all (t,).
@@ -212,21 +216,28 @@ class _Weights:
             self.count, self.owners[order], self.ids[order], self.weights[order], starts
         )
 
-    def dots(self, ids: Ints, asked: Floats, terms: int) -> NDArray[np.float64]:
-        """(count,): the sums of what is asked times the weights. Number `terms - 1` is in no text."""
+    def dots(self, asked: Sequence[Asked], terms: int) -> NDArray[np.float64]:
+        """(n, count): of each that is asked the sums of its weights times these. Number `terms - 1`
+        is in no text."""
         if self.starts is None:
-            dense = np.zeros(terms, np.float32)
-            dense[ids] = asked
-            dense[-1] = 0
-            return _sums(self.owners, self.weights * dense[self.ids], self.count)
+            return np.stack([self._dots(one, terms) for one in asked])
+        ids = np.concatenate([ids for ids, _ in asked])
+        which = np.repeat(np.arange(len(asked)), [len(ids) for ids, _ in asked])
         begin = self.starts[ids]
         sizes = self.starts[ids + 1] - begin
         at = ranges(begin, sizes)
-        return _sums(self.owners[at], self.weights[at] * np.repeat(asked, sizes), self.count)
+        weights = np.repeat(np.concatenate([weights for _, weights in asked]), sizes)
+        owners = np.repeat(which * self.count, sizes) + self.owners[at]
+        sums = np.bincount(owners, self.weights[at] * weights, len(asked) * self.count)
+        return np.asarray(sums, np.float64).reshape(len(asked), self.count)
 
-
-def _sums(owners: Ints, values: Floats, count: int) -> NDArray[np.float64]:
-    return np.asarray(np.bincount(owners, values, count), np.float64)
+    def _dots(self, asked: Asked, terms: int) -> NDArray[np.float64]:
+        ids, weights = asked
+        dense = np.zeros(terms, np.float32)
+        dense[ids] = weights
+        dense[-1] = 0
+        sums = np.bincount(self.owners, self.weights * dense[self.ids], self.count)
+        return np.asarray(sums, np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,19 +262,20 @@ class QuestionTerms:
         """For many queries: five times as fast, and dear to make."""
         return replace(self, weights=self.weights.in_order(len(self.rarity.found_in)))
 
-    def likeness(self, query: Query) -> Floats:
-        """Cosine of rarity-weighted terms for each question, 0 to 1.
+    def likeness(self, queries: Sequence[Query]) -> Floats:
+        """(queries, n): cosine of rarity-weighted terms for each question, 0 to 1.
 
         Terms that no question has count in the length of the query, so one that talks of something
         unknown scores lower.
         """
         rare = self.rarity.of_question_terms
-        ids = self.rarity.places(query)
-        asked = query.weights * rare[ids]
-        length = np.sqrt((asked**2).sum() + ((query.strange * rare[-1]) ** 2).sum())
-        dots = self.weights.dots(ids, asked, len(rare))
-        likeness: Floats = (dots / np.maximum(length * self.lengths, 1e-9)).astype(np.float32)
-        return likeness
+        asked = [_weighed(query, self.rarity, rare) for query in queries]
+        strange = [float(query.strange @ query.strange) for query in queries]
+        known = [float(weights @ weights) for _, weights in asked]
+        lengths = np.sqrt(np.array(known) + np.array(strange) * float(rare[-1]) ** 2)
+        dots = self.weights.dots(asked, len(rare))
+        likeness = dots / np.maximum(np.outer(lengths, self.lengths), 1e-9)
+        return np.asarray(likeness, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,13 +296,21 @@ class TextTerms:
         """For many queries: five times as fast, and dear to make."""
         return replace(self, worth=self.worth.in_order(len(self.rarity.found_in)))
 
-    def likeness(self, query: Query) -> Floats:
-        """BM25 as a share of the most that a text could get, for each text."""
+    def likeness(self, queries: Sequence[Query]) -> Floats:
+        """(queries, texts): BM25 as a share of the most that a text could get."""
         rare = self.rarity.of_text_terms
-        ids = self.rarity.places(query)
-        asked = query.weights * rare[ids]
-        points = self.worth.dots(ids, asked, len(rare))
-        return (points / _most_of_text(query, asked, self.rarity)).astype(np.float32)
+        asked = [_weighed(query, self.rarity, rare) for query in queries]
+        most = [
+            _most_of_text(query, weights, self.rarity)
+            for query, (_, weights) in zip(queries, asked, strict=True)
+        ]
+        points = self.worth.dots(asked, len(rare))
+        return np.asarray(points / np.array(most)[:, np.newaxis], np.float32)
+
+
+def _weighed(query: Query, rarity: Rarity, rare: Floats) -> Asked:
+    ids = rarity.places(query)
+    return ids, query.weights * rare[ids]
 
 
 def _most_of_text(query: Query, asked: Floats, rarity: Rarity) -> float:

@@ -88,11 +88,8 @@ class Landmarks:
 
 def terms_of(texts: list[str]) -> csr_array:
     """(n, buckets), one row of hashed n-grams for each text."""
-    rows = [wording.row(text) for text in texts]
-    starts = np.cumsum([0, *(len(buckets) for buckets, _ in rows)])
-    buckets = np.concatenate([np.zeros(0, np.intp), *(buckets for buckets, _ in rows)])
-    values = np.concatenate([np.zeros(0, np.float32), *(values for _, values in rows)])
-    return csr_array((values, buckets, starts), shape=(len(rows), wording.BUCKETS))
+    rows = wording.rows(texts)
+    return csr_array((rows.values, rows.buckets, rows.starts), shape=(len(texts), wording.BUCKETS))
 
 
 def fit(rows: Rows, targets: Floats, counts: Floats, start: Weights | None = None) -> Weights:

@@ -97,8 +97,7 @@ class SemanticHead:
     def _margins(self, texts: Sequence[str], vectors: Sequence[Compared]) -> NDArray[np.float64]:
         """(n, categories)"""
         meaning = nearness_of(products(vectors, self.landmarks)) @ self.of_meaning
-        rows = map(wording.row, texts)
-        said = np.stack([values @ self.of_wording[buckets] for buckets, values in rows])
+        said = wording.rows(texts).weigh(self.of_wording)
         return np.asarray(meaning + said + self.bias, np.float64)
 
 
