@@ -29,6 +29,10 @@ from kefu.stores.sqlite_keys import SqliteKeys
 from kefu.telemetry import configure_logging
 from kefu.tracing import tracing
 
+# Longer than proxies and customers keep one (nginx: 60 s): who closes first may cut off a message that
+# is on its way.
+KEEP_ALIVE_SECONDS = 75
+
 
 def serve(
     ctx: typer.Context,
@@ -103,6 +107,7 @@ class DeskServer(uvicorn.Server):
                 server_header=False,
                 ws="none",
                 lifespan="off",
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=round(settings.server.shutdown_seconds) + 2,
             )
         )
