@@ -14,12 +14,15 @@ from locust.exception import StopUser  # isort: skip
 import json
 import sys
 import time
-from collections import defaultdict, deque
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
 import gevent
+from gevent.event import AsyncResult
 
 from kefu.bench.load.plan import UID_PREFIX, Plan, Sample, read_arrivals
 from kefu.bench.load.traffic import Arrival
@@ -30,34 +33,75 @@ REPLY_SECONDS = 120.0
 LEAD_SECONDS = 0.5
 
 
+class Dispatcher:
+    """Hands out each message when it is due: to the customer it was drawn for, or, where that one
+    still waits for a reply, to the one that has been idle longest. Where nobody is free it waits, and
+    the wait counts."""
+
+    def __init__(self, arrivals: Iterable[Arrival], zero: float) -> None:
+        self._arrivals = arrivals
+        self._zero = zero
+        self._idle: dict[int, AsyncResult] = {}
+        self._late: deque[Arrival] = deque()
+        self._is_over = False
+
+    def run(self) -> None:
+        for arrival in self._arrivals:
+            gevent.sleep(max(0.0, arrival.due - self.now()))
+            self._hand_out(arrival)
+        self._is_over = True
+        for idle in self._idle.values():
+            idle.set(None)
+
+    def now(self) -> float:
+        return time.perf_counter() - self._zero
+
+    def next_for(self, customer: int) -> Arrival | None:
+        """Waits for it. None when there will be no more."""
+        if self._late:
+            return self._late.popleft()
+        if self._is_over:
+            return None
+        self._idle[customer] = idle = AsyncResult()
+        arrival: Arrival | None = idle.get()
+        return arrival
+
+    def _hand_out(self, arrival: Arrival) -> None:
+        longest = next(iter(self._idle), None)
+        chosen = arrival.user if arrival.user in self._idle else longest
+        if chosen is None:
+            self._late.append(arrival)
+        else:
+            self._idle.pop(chosen).set(arrival)
+
+
 class Customer(FastHttpUser):
-    """Sends its own messages one after another, each when it is due."""
+    """Sends one message after another, the next when the reply to the last is there."""
 
     abstract = True
     wait_time = constant(0)
     connection_timeout = CONNECT_SECONDS
     network_timeout = REPLY_SECONDS
     plan: ClassVar[Plan]
-    waiting: ClassVar[deque[tuple[int, deque[Arrival]]]]
-    zero: ClassVar[float]
+    numbers: ClassVar[Iterator[int]]
+    dispatcher: ClassVar[Dispatcher]
     out: ClassVar[IO[str]]
 
     def on_start(self) -> None:
-        number, self.messages = self.waiting.popleft()
-        self.uid = f"{UID_PREFIX}{self.plan.run}-{number}"
+        self.number = next(self.numbers)
+        self.uid = f"{UID_PREFIX}{self.plan.run}-{self.number}"
 
     @task
     def send_next(self) -> None:
-        """The next message when it is due; after the last one the customer goes."""
-        if not self.messages:
+        """After the last one the customer goes."""
+        arrival = self.dispatcher.next_for(self.number)
+        if arrival is None:
             raise StopUser
-        arrival = self.messages.popleft()
-        gevent.sleep(max(0.0, arrival.due - self._now()))
         sample = self._send(arrival)
         self.out.write(json.dumps(asdict(sample)) + "\n")
 
     def _now(self) -> float:
-        return time.perf_counter() - self.zero
+        return self.dispatcher.now()
 
     def _send(self, arrival: Arrival) -> Sample:
         body = {"uid": self.uid, "message": arrival.message, "stream": arrival.is_streamed}
@@ -119,22 +163,28 @@ def _code(response: Any) -> str:
 
 def main() -> None:
     plan = Plan(**json.loads(Path(sys.argv[1]).read_text("utf-8")))
-    by_user: defaultdict[int, deque[Arrival]] = defaultdict(deque)
-    for arrival in read_arrivals(Path(plan.arrivals)):
-        by_user[arrival.user].append(arrival)
+    arrivals = read_arrivals(Path(plan.arrivals))
     with Path(plan.samples).open("w", encoding="utf-8") as out:
-        _play(plan, deque((user, by_user[user]) for user in range(plan.users)), out)
+        _play(plan, arrivals, out)
 
 
-def _play(plan: Plan, waiting: deque[tuple[int, deque[Arrival]]], out: IO[str]) -> None:
+def _play(plan: Plan, arrivals: Iterable[Arrival], out: IO[str]) -> None:
     zero = time.perf_counter() + LEAD_SECONDS
-    members = {"abstract": False, "plan": plan, "waiting": waiting, "zero": zero, "out": out}
+    dispatcher = Dispatcher(arrivals, zero)
+    members = {
+        "abstract": False,
+        "plan": plan,
+        "numbers": count(),
+        "dispatcher": dispatcher,
+        "out": out,
+    }
     user_class = type("Player", (Customer,), members)
     environment = Environment(user_classes=[user_class], host=plan.url, events=events)
     runner = environment.create_local_runner()
     runner.start(plan.users, plan.spawn_rate)
+    dispatching = gevent.spawn(dispatcher.run)
     end = zero + plan.seconds + plan.grace_seconds
-    while time.perf_counter() < end and (waiting or runner.user_count):
+    while time.perf_counter() < end and (not dispatching.ready() or runner.user_count):
         gevent.sleep(0.1)
     runner.quit()
 

@@ -1,8 +1,9 @@
 """What customers write during a load test: who, what and when, drawn from one seed.
 
-The schedule is made before the first message is sent. A customer who is answered late sends the
-next message late, and what it waited for counts from when it was due: a desk that stalls is not
-spared the messages that would have come meanwhile ("coordinated omission", Tene 2013).
+The schedule is made before the first message is sent. Customers who wait for a reply do not write
+meanwhile; others do in their place, and where nobody is left the message is late and the wait
+counts: a desk that stalls is not spared the messages that would have come ("coordinated omission",
+Tene 2013).
 """
 
 from __future__ import annotations
