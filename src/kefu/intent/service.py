@@ -83,6 +83,11 @@ class Intents:
         return [] if vectors is None else [vectors]
 
     @property
+    def in_use(self) -> object | None:
+        """The model of this moment: while it is the same, so are the predictions."""
+        return self._in_use
+
+    @property
     def actions(self) -> Mapping[str, Action]:
         return self._actions
 
@@ -95,8 +100,12 @@ class Intents:
         except Exception as error:  # noqa: BLE001 - the answer matters more than its label
             log.error("intent_failed", reason=repr(error), version=self.version)
             return None
-        self._metrics.intents.labels(found.label).inc()
         return found
+
+    def count(self, prediction: Prediction | None) -> None:
+        """Put what a customer wanted into the metrics."""
+        if prediction is not None:
+            self._metrics.intents.labels(prediction.label).inc()
 
     async def classify(self, text: str, vector: Compared) -> Prediction:
         """As `predict`, of no customer's message. Raises `NotFound` where no model is trained."""

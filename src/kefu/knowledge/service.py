@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Protocol
 
 import numpy as np
@@ -112,6 +113,11 @@ class Knowledge:
     @property
     def version(self) -> int:
         return self._state.index.version
+
+    @property
+    def in_use(self) -> tuple[object, str]:
+        """The snapshot and the day: while they are the same, the same is found."""
+        return self._state.index, date.today().isoformat()
 
     @property
     def compared_with(self) -> list[NDArray[np.float32]]:

@@ -49,6 +49,11 @@ class Gate:
     encoder: Encoder
     replies: RepliesSettings
 
+    @property
+    def in_use(self) -> object:
+        """The words and the head of this moment: while it is the same, so are the verdicts."""
+        return self.moderation.checker
+
     def look_at_words(self, message: Message) -> Verdict:
         """What the listed words in a message say; nothing where a person let it pass."""
         if message.is_approved:

@@ -21,13 +21,13 @@ Generating costs a thousand times more than every other step together, so it com
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from kefu.answers.cache import AnswerCache
 from kefu.answers.key import Scope
 from kefu.courtesies import without_courtesies
 from kefu.inference.encoder.batcher import BatchedEncoder
-from kefu.inference.encoder.compared import Compared, Vector
+from kefu.inference.encoder.compared import Vector
 from kefu.intent.actions import Action
 from kefu.intent.service import Intents
 from kefu.knowledge.match import Choices, Decision, Nothing, Passages, Sure
@@ -48,6 +48,7 @@ from kefu.turn.draft import (
 )
 from kefu.turn.follow_up import Topic, goes_on, points_back, search_in_talk
 from kefu.turn.gate import Gate
+from kefu.turn.looked_up import LookedUp, Recent
 from kefu.turn.reply import Intent, Message, Reply
 from kefu.turn.writer import Emit, Question, Writer
 
@@ -82,6 +83,7 @@ class Pipeline:
     default_language: Language
     model_id: str
     metrics: Metrics
+    recent: Recent = field(default_factory=Recent)
 
     async def answer(self, message: Message, talk: Conversation, emit: Emit) -> Reply:
         """The reply to `message`. `emit` gets its text piece by piece as it is known.
@@ -126,22 +128,36 @@ class Pipeline:
 
     async def _decide(self, asked: Asked) -> Draft:
         version = self.knowledge.version
-        with asked.clock("encode"):
-            compared = await self.encoder.compare(asked.text)
-        vector = compared.vector
-        with asked.clock("meaning"):
-            verdict = await self.gate.look_at_meaning(asked.message, compared, asked.words)
-        with asked.clock("intent"):
-            prediction = await self.intents.predict(asked.text, compared)
+        found = await self._look_up(asked)
+        vector, decision, prediction = found.vector, found.decision, found.prediction
+        self.intents.count(prediction)
         intent = Intent(prediction.label, prediction.score) if prediction else None
-        decision = await self._search(asked, compared)
-        draft = self._stopped(asked, verdict, decision)
+        draft = self._stopped(asked, found.verdict, decision)
         if draft is None:
             is_foreign = self.intents.is_foreign(prediction)
             asked = self._with_topic(asked, decision, is_foreign=is_foreign)
             action = self.intents.action_for(prediction)
             draft = await self._answered(asked, vector, version, decision, action, intent)
         return replace(draft, intent=intent or draft.intent)
+
+    async def _look_up(self, asked: Asked) -> LookedUp:
+        """What its words alone tell; as for the customer who wrote the very same before."""
+        key = (asked.message.text, asked.text, asked.language, asked.message.is_approved)
+        of = (*self.knowledge.in_use, self.intents.in_use, self.gate.in_use)
+        if (known := self.recent.get(key, of)) is not None:
+            return known
+        with asked.clock("encode"):
+            compared = await self.encoder.compare(asked.text)
+        with asked.clock("meaning"):
+            verdict = await self.gate.look_at_meaning(asked.message, compared, asked.words)
+        with asked.clock("intent"):
+            prediction = await self.intents.predict(asked.text, compared)
+        with asked.clock("search"):
+            decision = await self.knowledge.find(asked.text, compared, asked.language)
+        found = LookedUp(compared.vector, verdict, prediction, decision)
+        if prediction is not None or self.intents.in_use is None:  # one that failed may do better
+            self.recent.keep(key, of, found)
+        return found
 
     def _stopped(self, asked: Asked, verdict: Verdict, decision: Decision) -> Draft | None:
         """What is said instead of an answer. What is asked just as the shop's own entry asks it is
@@ -175,10 +191,6 @@ class Pipeline:
                 draft = handoff(NO_TOPIC, asked.language, self.writer.replies)
         standalone = asked.topic.under_entry(asked.text) if asked.topic and not action else ""
         return replace(draft, standalone_question=standalone)
-
-    async def _search(self, asked: Asked, compared: Compared) -> Decision:
-        with asked.clock("search"):
-            return await self.knowledge.find(asked.text, compared, asked.language)
 
     async def _completed(
         self, asked: Asked, topic: Topic, vector: Vector, alone: Decision
