@@ -75,7 +75,8 @@ async def test_an_action_that_was_set_since_is_taken(bench: Bench):
 async def test_every_customer_counts_in_the_metrics(bench: Bench):
     add_model(bench.intents.versions)
     await bench.intents.refresh()
-    label = [await ask(bench, FEE, uid) for uid in ("one", "two", "three")][0].intent.label
+    replies = [await ask(bench, FEE, uid) for uid in ("one", "two", "three")]
+    label = replies[0].intent.label
     counted = bench.metrics.registry.get_sample_value("kefu_intents_total", {"label": label})
     assert counted == 3
 
