@@ -17,9 +17,7 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import IO, Any, NoReturn
 
 PR_SET_PDEATHSIG = 1
@@ -97,13 +95,6 @@ def _exit_at_end_of_stdin() -> NoReturn:
     os._exit(0)
 
 
-def _step_back_as_group(niceness: int) -> None:
-    """On Linux a session of its own, which this process leads, gets as much as the desk's whatever the
-    niceness in it (sched(7), "The autogroup feature"), unless the session as such is nice."""
-    with suppress(OSError):  # a kernel without it
-        Path("/proc/self/autogroup").write_text(str(niceness), "ascii")
-
-
 def _step_back(niceness: int) -> None:
     """Below the desk's priority, before llama.cpp starts the threads that inherit it.
 
@@ -116,7 +107,6 @@ def _step_back(niceness: int) -> None:
             psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
     else:
         os.nice(niceness)
-        _step_back_as_group(niceness)
 
 
 def _serve(config: ChildConfig) -> Any:
