@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 from threadpoolctl import threadpool_limits
 
 from kefu import __version__
@@ -150,6 +151,7 @@ def create_app(
         web_endpoints,
     ):
         app.include_router(module.router)
+    app.router.routes.insert(0, Route("/chat", turn_endpoints.chat_directly, methods=["POST"]))
     install_problem_handlers(app)
     describe_problems(app)
     _add_guards(app, settings)

@@ -210,6 +210,31 @@ async def test_bad_bytes_are_refused_and_the_desk_lives_on(client: httpx.AsyncCl
     assert after.json()["source"] == "faq"
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "", None])
+async def test_only_json_is_read(client: httpx.AsyncClient, kind: str | None):
+    """What a page of another origin may send without being asked is no message."""
+    headers = {} if kind is None else {"Content-Type": kind}
+    response = await client.post("/chat", content=b'{"uid": "u", "message": "hi"}', headers=headers)
+    assert response.status_code == 422
+    assert "application/json" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/ld+json"])
+async def test_json_may_be_said_in_other_words(client: httpx.AsyncClient, kind: str):
+    content = json.dumps({"uid": "u", "message": "运费是多少"}).encode()
+    response = await client.post("/chat", content=content, headers={"Content-Type": kind})
+    assert response.json()["source"] == "faq"
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256])
+async def test_a_key_of_no_length_or_too_long_is_refused(client: httpx.AsyncClient, key: str):
+    body = {"uid": "u", "message": "运费是多少"}
+    response = await client.post("/chat", json=body, headers={"Idempotency-Key": key})
+    assert response.status_code == 422
+    (problem,) = response.json()["errors"]
+    assert problem["where"] == "header.idempotency-key"
+
+
 async def test_a_body_without_a_declared_length_is_limited_too(client: httpx.AsyncClient):
     async def endless():
         for _ in range(1000):
