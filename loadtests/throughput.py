@@ -37,7 +37,7 @@ from kefu.settings import default_data_dir
 SOURCES = ("faq", "canned", "cache", "handoff", "held", "blocked", "model")
 WARM_UP_SECONDS = 3
 # More than are asked in one run.
-BODIES_PER_SECOND = 3000
+BODIES_PER_SECOND = 5000
 PINNED = 100
 # Nothing is near enough to be written from.
 WRITES_NOTHING = {"KEFU_REPLIES__COPY_SCORE": "1"}

@@ -90,7 +90,7 @@ class GeneratorSettings(Section):
     chat_context_tokens: int = Field(3072, ge=1024, description="Context of one chat, in tokens.")
     threads: int = Field(0, ge=0, description="CPU threads of llama.cpp; 0 detects.")
     gpu_layers: int = Field(-1, ge=-1, description="Layers on the GPU; -1 is all that fit.")
-    niceness: int = Field(5, ge=0, le=19, description="CPU priority below the desk's (nice).")
+    niceness: int = Field(10, ge=0, le=19, description="CPU priority below the desk's (nice).")
     max_waiting: int = Field(32, ge=0, description="Generations that may wait; more are refused.")
     start_seconds: float = Field(60, gt=0, description="How long llama.cpp may take to load.")
     wait_seconds: float = Field(20, gt=0, description="How long a turn waits for its generation.")

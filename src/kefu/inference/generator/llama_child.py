@@ -17,7 +17,9 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import IO, Any, NoReturn
 
 PR_SET_PDEATHSIG = 1
@@ -65,6 +67,7 @@ def main() -> None:
     _die_with_parent(config.parent_pid)
     _step_back(config.niceness)
     server = _serve(config)
+    _step_back_as_session(config.niceness)
     # Ctrl-C reaches every process of the terminal; the parent stops us in order. llama.cpp sets
     # its own handler while it loads, so this comes after.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -107,6 +110,16 @@ def _step_back(niceness: int) -> None:
             psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
     else:
         os.nice(niceness)
+
+
+def _step_back_as_session(niceness: int) -> None:
+    """Linux shares the cores between sessions first, and only within one by niceness (sched(7), "The
+    autogroup feature"): the session that this process leads has a niceness of its own.
+
+    Not before the model is loaded: beside a busy desk that would take several times as long.
+    """
+    with suppress(OSError):  # another system, or a kernel without it
+        Path("/proc/self/autogroup").write_text(str(niceness), "ascii")
 
 
 def _serve(config: ChildConfig) -> Any:
