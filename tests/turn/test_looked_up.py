@@ -35,6 +35,18 @@ async def test_the_same_words_get_the_same_without_being_encoded(bench: Bench):
     )
 
 
+async def test_looking_for_changes_where_there_are_none_forgets_nothing(bench: Bench):
+    """As a desk does every second."""
+    add_model(bench.intents.versions)
+    parts = (bench.knowledge, bench.intents, bench.moderation)
+    for part in parts:
+        await part.refresh()
+    await ask(bench, FEE, "one")
+    for part in parts:
+        await part.refresh()
+        assert not was_looked_up(await ask(bench, FEE, "two"))
+
+
 async def test_other_words_are_looked_up(bench: Bench):
     await ask(bench, FEE, "one")
     assert was_looked_up(await ask(bench, f"{FEE}？", "two"))

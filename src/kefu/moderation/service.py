@@ -185,7 +185,10 @@ class Moderation:
             return before
 
     async def _swap(self) -> None:
-        self._checker = self._current()
+        """A checker is another one only where something changed: what it found is kept elsewhere."""
+        filter_, head = self._words.filter, self._head.head
+        if self._checker.filter is not filter_ or self._checker.head is not head:
+            self._checker = self._current()
         await self._run(self._words.let_go)
 
     def _current(self) -> Checker:
