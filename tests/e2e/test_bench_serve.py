@@ -69,8 +69,11 @@ def test_without_a_desk_it_says_so(data_dir):
 def test_one_desk_is_started_and_leaves_nothing(data_dir):
     ran = run_kefu(
         *("--data-dir", data_dir, "bench", "serve", "--json"),
-        *("--users", 3, "--rate", 5, "--seconds", 3),
+        *("--users", 20, "--rate", 4, "--seconds", 4, "--follow-up", 0, "--blocked", 0),
+        *("--known", 0.5, "--rephrased", 0, "--new", 0.5),
     )
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout)["figures"]["errors"] == {}
+    figures = json.loads(ran.stdout)["figures"]
+    assert figures["errors"] == {}
+    assert figures["sources_of"]["new"]["model"] > 0
     assert not [path for path in data_dir.iterdir() if path.name != "models"]

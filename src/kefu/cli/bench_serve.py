@@ -15,6 +15,7 @@ from rich.text import Text
 
 from kefu.bench.load.desk import started_desk
 from kefu.bench.load.figures import Figures, Latency
+from kefu.bench.load.manual import manual_questions
 from kefu.bench.load.page import page
 from kefu.bench.load.questions import read_questions, words_of
 from kefu.bench.load.report import Report
@@ -125,7 +126,7 @@ def _words(
     settings: Settings, url: str | None, questions: Path | None, new_questions: Path | None
 ) -> Words:
     if url is None:
-        words = words_of(sample_entries())
+        words = replace(words_of(sample_entries()), new=manual_questions())
     elif questions is None:
         with open_database(settings.database_path) as database:
             words = words_of(SqliteKnowledge(database).entries()[1])

@@ -1,4 +1,4 @@
-"""A desk with the sample shop, started for one test and removed after it."""
+"""A desk with the sample shop and a manual, started for one test and removed after it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
+from kefu.bench.load.manual import manual
 from kefu.bench.load.running import LoadFailed
 from kefu.settings import Settings
 
 READY_SECONDS = 120.0
 _STOP_SECONDS = 30.0
+# A desk looks for changes by other processes every second.
+_SEEN_SECONDS = 2.0
 
 
 @contextmanager
@@ -44,6 +47,7 @@ def started_desk(settings: Settings) -> Iterator[str]:
         url = f"http://127.0.0.1:{port}"
         try:
             wait_ready(desk, url, log)
+            _import_manual(data_dir)
             yield url
         finally:
             desk.terminate()
@@ -52,6 +56,17 @@ def started_desk(settings: Settings) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 desk.kill()
                 desk.wait()
+
+
+def _import_manual(data_dir: Path) -> None:
+    """As an operator does beside a running desk, which sees it within a second. Raises `LoadFailed`."""
+    path = data_dir / "manual.md"
+    path.write_text(manual(), "utf-8")
+    command = [sys.executable, "-m", "kefu", "--data-dir", str(data_dir), "kb", "import", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LoadFailed(f"The manual was not imported: {done.stderr.strip()}")
+    time.sleep(_SEEN_SECONDS)
 
 
 def free_port() -> int:
