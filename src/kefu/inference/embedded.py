@@ -71,7 +71,8 @@ async def _open_generator(
     stack: AsyncExitStack,
 ) -> EmbeddedGenerator | OpenAICompatible:
     if isinstance(found, LocalGguf):
-        embedded = EmbeddedGenerator(found.path, settings, metrics)
+        known = settings.model_copy(update={"prompt": found.prompt})
+        embedded = EmbeddedGenerator(found.path, known, metrics)
         stack.push_async_callback(embedded.aclose)
         await embedded.start()
         return embedded

@@ -24,9 +24,6 @@ from typing import IO, Any, NoReturn
 
 PR_SET_PDEATHSIG = 1
 
-# Chats share their opening (rules, examples), which makes every slot look alike to llama.cpp;
-# its default of 0.1 lets chats evict each other (docs/facts.md).
-SLOT_PROMPT_SIMILARITY = 0.6
 # Prompts of earlier chats, kept in memory beside the slots. llama.cpp's default is 8 GiB.
 PROMPT_CACHE_MIB = 256
 # Tokens read between two looks at the outside world. With llama.cpp's 2048 a running answer
@@ -55,6 +52,7 @@ class ChildConfig:
     threads: int
     gpu_layers: int
     niceness: int
+    slot_similarity: float
     adapter_path: str = ""
 
     def line(self) -> bytes:
@@ -142,7 +140,7 @@ def _serve(config: ChildConfig) -> Any:
     params.n_batch = params.n_ubatch = _batch_tokens(config, _has_gpu(xllamacpp))
     params.cache_prompt = True
     params.cache_ram_mib = PROMPT_CACHE_MIB
-    params.slot_prompt_similarity = SLOT_PROMPT_SIMILARITY
+    params.slot_prompt_similarity = config.slot_similarity
     # Models with a sliding window (Gemma) otherwise drop the beginning that chats share and
     # read the whole prompt at every turn: 650 ms instead of 70 ms for 263 tokens.
     params.swa_full = True
