@@ -32,8 +32,8 @@ from kefu.inference.generator.admission import Admission
 from kefu.inference.generator.embedded import EmbeddedGenerator
 from kefu.inference.generator.llama_run import LlamaRun
 from kefu.inference.generator.protocol import Prompt
-from kefu.settings import GeneratorSettings
-from kefu.telemetry import Metrics
+from kefu.settings import GeneratorSettings, LogSettings
+from kefu.telemetry import Metrics, configure_logging
 
 OPENING = (
     "下面是客服和顾客的对话。客服只根据资料回答，资料里没有的就说不知道。\n\n"
@@ -113,6 +113,7 @@ class Kefu:
 
 async def main() -> None:
     args = parse()
+    configure_logging(LogSettings(level="warning"))
     models = [model.partition("=")[::2] for model in args.model]
     results = {}
     async with AsyncExitStack() as stack:
