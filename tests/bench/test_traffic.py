@@ -56,7 +56,8 @@ def test_customers_come_one_by_one():
 
 def test_a_follow_up_follows_something():
     asked = set()
-    for arrival in planned():
+    mix = Mix(known=0.4, rephrased=0, new=0, follow_up=0.3, blocked=0.3)
+    for arrival in planned(mix, users=500):
         assert arrival.kind != "follow_up" or arrival.user in asked
         if arrival.kind != "blocked":
             asked.add(arrival.user)

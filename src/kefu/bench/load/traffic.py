@@ -114,15 +114,13 @@ def schedule(
     """
     dice = random.Random(seed)  # noqa: S311 - the same seed, the same messages
     writer = _MessageWriter(words, mix, dice)
-    asked: set[int] = set()
     arrivals = []
     for due in _times(users, spawn_rate, rate, seconds, dice):
         user = dice.randrange(_present(due, users, spawn_rate))
         kind = dice.choices(KINDS, list(mix.by_kind.values()))[0]
-        if kind == "follow_up" and user not in asked:
+        if kind == "follow_up" and not writer.has_asked(user):
             kind = "known"  # there is nothing to go on from yet
         message = writer.write(kind, user)
-        asked.add(user)
         arrivals.append(Arrival(due, user, kind, message, dice.random() < mix.streamed))
     return arrivals
 
@@ -156,6 +154,10 @@ class _MessageWriter:
         self._new = dice.sample(list(words.new), len(words.new))
         self._language: dict[int, Language] = {}
         self._said: set[str] = set()
+
+    def has_asked(self, user: int) -> bool:
+        """Whether this customer has asked anything that did pass."""
+        return user in self._language
 
     def write(self, kind: Kind, user: int) -> str:
         match kind:
