@@ -40,9 +40,10 @@ from kefu.moderation import endpoints as moderation_endpoints
 from kefu.moderation.service import Moderation, open_moderation
 from kefu.paraphrase.loading import DEFAULT, open_judge
 from kefu.reading.loading import open_reader
+from kefu.reading.shared import SharedReader
 from kefu.review import endpoints as review_endpoints
 from kefu.review.queue import ReviewQueue
-from kefu.settings import Settings
+from kefu.settings import Settings, usable_cpus
 from kefu.stores.sqlite import Database, open_database
 from kefu.stores.sqlite_answers import SqliteAnswers
 from kefu.stores.sqlite_audit import SqliteAudit
@@ -62,6 +63,7 @@ from kefu.turn.context import Contexts
 from kefu.turn.desk import Desk, UidQueues
 from kefu.turn.draft import Draft
 from kefu.turn.gate import Gate
+from kefu.turn.limit import ConcurrencyLimit
 from kefu.turn.pipeline import Pipeline
 from kefu.turn.prompt import PromptWriter, require_room
 from kefu.turn.services import TurnServices
@@ -215,6 +217,7 @@ async def _open_services(
     prompts = PromptWriter(models.prompt_style)
     if models.warm is not None:
         await models.warm(prompts.openings())
+    reader, limit = open_reader(settings), ConcurrencyLimit(settings.server.aim_seconds, metrics)
     pipeline = Pipeline(
         gate=gate,
         encoder=encoder,
@@ -229,7 +232,8 @@ async def _open_services(
             flights,
             settings.replies,
             metrics,
-            open_reader(settings),
+            SharedReader(reader, max(1, usable_cpus() // 2)) if reader else None,
+            limit.aside,
         ),
         contexts=contexts,
         default_language=settings.language,
@@ -243,6 +247,7 @@ async def _open_services(
         transcript,
         queue,
         queues,
+        limit,
         settings.conversation,
         metrics,
         masks_transcripts=settings.moderation.mask_transcripts,

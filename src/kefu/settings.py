@@ -53,6 +53,11 @@ class ServerSettings(Section):
     max_open_requests: int = Field(
         1000, ge=1, description="Requests served at once; more are answered 503 with Retry-After."
     )
+    aim_seconds: float = Field(
+        0.3,
+        gt=0,
+        description="Replies that are not written aim at this; what comes beyond is refused.",
+    )
     heartbeat_seconds: float = Field(15, gt=0, description="Comment line on a silent stream.")
     shutdown_seconds: float = Field(10, gt=0, description="How long a stop waits for open turns.")
 

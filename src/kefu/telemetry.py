@@ -136,6 +136,14 @@ class Metrics:
         self.commit_waiting = Gauge(
             "kefu_commit_waiting", "Writes waiting for a commit.", registry=self.registry
         )
+        self.turn_limit = Gauge(
+            "kefu_turn_limit",
+            "Turns worked on at once; more are refused. Moves with how quick they are.",
+            registry=self.registry,
+        )
+        self.refused_turns = Counter(
+            "kefu_refused_turns", "Messages told to come again.", registry=self.registry
+        )
         self.open_turns = Gauge("kefu_open_turns", "Turns being answered.", registry=self.registry)
         self.loop_lag_seconds = Histogram(
             "kefu_event_loop_lag_seconds",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -26,20 +25,10 @@ from kefu.turn.prompt import PromptWriter
 from kefu.turn.reply import Message, Round
 from kefu.turn.writer import Question
 from tests.fakes import ScriptedGenerator
-from tests.turn.conftest import Bench, OpenBench
+from tests.turn.conftest import KNOWN, NEAR, Bench, OpenBench, until
 
-# Near to an entry, but not near enough for its vetted answer: the generator writes.
-NEAR = "你们运费是多少"
-# The question of an entry: answered without the generator.
-KNOWN = "运费是多少"
 SCOPE = Scope("zh", "a model", "a prompt", 256)
 GOES_ON = "那运费是多少"
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def test_a_known_question_gets_the_vetted_answer_and_is_kept(

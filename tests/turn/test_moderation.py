@@ -70,6 +70,7 @@ async def doubting(bench: Bench) -> AsyncIterator[Desk]:
         bench.transcript,
         bench.queue,
         bench.queues,
+        bench.limit,
         ConversationSettings(),
         bench.metrics,
     )

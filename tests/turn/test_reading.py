@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kefu.clauses import sentences_of
+from kefu.errors import Overloaded
 from kefu.knowledge.entry import Entry
 from kefu.reading.reader import Told
 from kefu.reading.rows import Passage
@@ -164,3 +165,17 @@ def test_each_clause_stands_on_a_sentence_that_answers(
     found = written(reply, TOLD)
     assert (found.fault, found.text) == (fault, text)
     assert written(reply, None).fault is None
+
+
+async def test_where_too_many_wait_for_the_reader_nothing_unread_is_said(
+    open_bench: OpenBench, monkeypatch: pytest.MonkeyPatch
+):
+    bench = await opened(open_bench, FakeReader({"不要放冰箱": 0.9}))
+
+    async def full(*_: object) -> list[Told]:
+        raise Overloaded("full")
+
+    monkeypatch.setattr(bench.pipeline.writer.reader, "read", full)
+    reply, sent = await ask(bench)
+    assert reply.source == "handoff"
+    assert reply.text == sent == bench.pipeline.writer.replies.busy_zh

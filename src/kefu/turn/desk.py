@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from kefu.settings import ConversationSettings
 from kefu.stamps import new_id
 from kefu.telemetry import Metrics
 from kefu.turn.context import UNANSWERED_SOURCES, Contexts, Conversation
+from kefu.turn.limit import ConcurrencyLimit
 from kefu.turn.live import LiveTurn
 from kefu.turn.pipeline import Pipeline
 from kefu.turn.reply import Message, Reply, Round, reply_of, turn_of
@@ -52,6 +54,7 @@ class Desk:
         transcript: Transcript,
         reviews: ReviewQueue,
         queues: UidQueues,
+        limit: ConcurrencyLimit,
         settings: ConversationSettings,
         metrics: Metrics,
         *,
@@ -67,12 +70,14 @@ class Desk:
         self._by_key: dict[tuple[str, str], LiveTurn] = {}
         self._tasks: set[asyncio.Task[Reply]] = set()
         self._queues = queues
+        self._limit = limit
         self._stopping = False
 
     def take(self, message: Message) -> LiveTurn:
         """Begin to answer, or join the turn that this idempotency key already began.
 
-        Raises `IdempotencyKeyReused` if the key named another text, `Stopping` at shutdown.
+        Raises `IdempotencyKeyReused` if the key named another text, `Overloaded` where more are
+        worked on than are answered in time, and `Stopping` at shutdown.
         """
         key = (message.uid, message.idempotency_key or "")
         if (running := self._by_key.get(key)) is not None:
@@ -80,6 +85,7 @@ class Desk:
             return running
         if self._stopping:
             raise Stopping("This desk is stopping. Send the message again in a moment.")
+        self._limit.require_room()
         turn = LiveTurn(message)
         if message.idempotency_key:
             self._by_key[key] = turn
@@ -123,18 +129,22 @@ class Desk:
         limit = self._settings.turn_seconds
         try:
             async with asyncio.timeout(limit), self._queues.turn_of(turn.message.uid):
-                return await self._answer_once(turn)
+                with self._limit.working():
+                    return await self._answer_once(turn)
         except TimeoutError as error:
             raise TurnTimedOut(f"No answer within {limit:g} s. Please try again.") from error
 
     async def _answer_once(self, turn: LiveTurn) -> Reply:
         message = turn.message
+        began = time.monotonic()
         if (known := await self._known(message)) is not None:
             turn.emit(known.text)
             return known
         talk = await self._talk_of(message)
         reply = await self._pipeline.answer(message, talk, turn.emit)
         await _to_the_end(self._acknowledge(message, talk, reply))
+        if not reply.was_written:
+            self._limit.note(time.monotonic() - began)
         return reply
 
     async def _known(self, message: Message) -> Reply | None:

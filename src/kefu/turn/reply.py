@@ -73,6 +73,11 @@ class Reply:
         """The entry it rests on most, "" where there is none."""
         return self.citations[0].id if self.citations else ""
 
+    @property
+    def was_written(self) -> bool:
+        """Whether it waited for the generator, whatever came of that."""
+        return "generate" in self.timings_ms
+
     def as_json(self) -> dict[str, Any]:
         """The public reply object of `POST /chat`."""
         return {

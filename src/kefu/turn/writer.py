@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass, replace
 
 import structlog
@@ -20,8 +19,9 @@ from kefu.knowledge.index import Match
 from kefu.knowledge.match import Passages
 from kefu.language import Language
 from kefu.moderation.streaming import StreamGuard
-from kefu.reading.reader import Reader, Told
+from kefu.reading.reader import Told
 from kefu.reading.rows import Passage
+from kefu.reading.shared import SharedReader
 from kefu.settings import RepliesSettings
 from kefu.telemetry import Metrics, StageClock
 from kefu.turn.draft import (
@@ -68,7 +68,7 @@ class Writer:
     """Lets the generator answer from passages, as far as they say what it says.
 
     Where it may not, or nothing of it holds, the customer is asked back, or the nearest passage is
-    quoted as what it is: a passage that is near.
+    quoted as what it is: a passage that is near. Who waits for the generator stands `aside`.
     """
 
     generator: Generator
@@ -78,7 +78,8 @@ class Writer:
     flights: Flights[Draft]
     replies: RepliesSettings
     metrics: Metrics
-    reader: Reader | None = None
+    reader: SharedReader | None = None
+    aside: Callable[[], AbstractContextManager[None]] = nullcontext
 
     async def write(
         self, question: Question, found: Passages, emit: Emit, clock: StageClock
@@ -87,7 +88,10 @@ class Writer:
         is_plain = self._is_plain(question, found)
         # The reader costs as much as everything before it ten times over.
         is_read = is_plain or found.matches[0].entry.kind == "passage"
-        told = await self._read(question, found, clock) if is_read else None
+        try:
+            told = await self._read(question, found, clock) if is_read else None
+        except Overloaded:
+            return self._instead(question, found, ())
         if not is_plain or (self.prompts.needs_reader and not self._finds(told)):
             return self._point_out(found.matches, told, question.language)
         entries = [match.entry for match in self.prompts.choose(found.matches)]
@@ -98,7 +102,7 @@ class Writer:
         async def generate(flight: Flight[Draft]) -> Draft:
             return await self._generate(question, found, told, flight.emit)
 
-        with clock("generate"), self.flights.join(key, generate) as flight:
+        with self.aside(), clock("generate"), self.flights.join(key, generate) as flight:
             async with aclosing(flight.pieces()) as pieces:
                 async for piece in pieces:
                     if not isinstance(piece, InLine):
@@ -118,7 +122,7 @@ class Writer:
         ]
         before = question.rounds[-1].question if question.rounds else ""
         with clock("read"):
-            return await asyncio.to_thread(self.reader.read, question.text, before, passages)
+            return await self.reader.read(question.text, before, passages)
 
     def _point_out(
         self, matches: Sequence[Match], told: Sequence[Told] | None, language: Language
