@@ -54,7 +54,7 @@ class ServerSettings(Section):
         1000, ge=1, description="Requests served at once; more are answered 503 with Retry-After."
     )
     aim_seconds: float = Field(
-        0.3,
+        0.15,
         gt=0,
         description="Replies that are not written aim at this; what comes beyond is refused.",
     )

@@ -32,6 +32,10 @@ from kefu.tracing import tracing
 # Longer than proxies and customers keep one (nginx: 60 s): who closes first may cut off a message that
 # is on its way.
 KEEP_ALIVE_SECONDS = 75
+# libuv takes one new connection from a socket in a round of the event loop (since 1.46). Where rounds are
+# long because much is asked, 650 customers stood at the door and got in after 9 s, however soon
+# those inside were answered; the same socket several times over lets as many in at once.
+DOORS = 16
 
 
 def serve(
@@ -80,7 +84,7 @@ async def _serve(
         # uvicorn repeats the signal that stopped it; being told to stop is no failure.
         for stop in (signal.SIGINT, signal.SIGTERM):
             signal.signal(stop, lambda *_: None)
-        await server.serve(sockets=[listening])
+        await server.serve(sockets=_doors(listening))
 
 
 def _spare_the_collector() -> None:
@@ -157,6 +161,12 @@ def _listen(settings: Settings) -> socket.socket:
         ) from error
     listening.set_inheritable(False)
     return listening
+
+
+def _doors(listening: socket.socket) -> list[socket.socket]:
+    if sys.platform == "win32":  # no libuv, and asyncio takes as many as there are
+        return [listening]
+    return [listening, *(listening.dup() for _ in range(DOORS - 1))]
 
 
 def _create_missing_keys(settings: Settings) -> dict[Role, str]:
