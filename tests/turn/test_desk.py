@@ -140,6 +140,27 @@ async def test_a_key_used_for_another_message_is_refused(bench: Bench):
     assert len(await bench.transcript.last_turns("u", 10)) == 1
 
 
+async def test_a_retry_while_the_left_turn_still_ends_is_answered(
+    bench: Bench, generator: ScriptedGenerator
+):
+    generator.gate = asyncio.Event()
+    left = bench.desk.take(Message("u", NEAR, idempotency_key="k"))
+    reading = asyncio.ensure_future(left.reply())
+    await until(lambda: generator.running == 1)
+    reading.cancel()
+    await asyncio.wait([reading])
+    generator.gate = None
+    retry = bench.desk.take(Message("u", NEAR, idempotency_key="k"))
+    assert retry is not left
+    joined = bench.desk.take(Message("u", NEAR, idempotency_key="k"))
+    assert joined is retry
+    reply = await retry.reply()
+    assert (reply.source, reply.text) == ("model", "运费8元。")
+    (kept,) = await bench.transcript.last_turns("u", 10)
+    assert (kept.status, kept.turn_id) == ("answered", reply.turn_id)
+    assert bench.desk._by_key == {}
+
+
 async def test_the_last_follower_leaving_stops_the_writing_and_keeps_the_words(
     bench: Bench, generator: ScriptedGenerator
 ):

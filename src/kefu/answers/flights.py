@@ -72,6 +72,11 @@ class Flight(Generic[T]):
                     raise Stopped("The desk stopped before the answer was done.") from None
                 raise
 
+    async def ended(self) -> None:
+        """Wait until nothing of it runs any more, without following it."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
     async def pieces(self) -> AsyncGenerator[str | InLine, None]:
         """The text from its beginning, piece by piece, until the work has ended.
 

@@ -82,17 +82,18 @@ class Desk:
         key = (message.uid, message.idempotency_key or "")
         if (running := self._by_key.get(key)) is not None:
             _require_same_text(running.message.text, message)
-            return running
+            if running.is_open:
+                return running
         if self._stopping:
             raise Stopping("This desk is stopping. Send the message again in a moment.")
         self._limit.require_room()
         turn = LiveTurn(message)
         if message.idempotency_key:
             self._by_key[key] = turn
-        task = turn.start(self._run(turn))
+        task = turn.start(self._run(turn, running))
         self._tasks.add(task)
         self._metrics.open_turns.inc()
-        task.add_done_callback(lambda done: self._forget(key, done))
+        task.add_done_callback(lambda done: self._forget(key, turn, done))
         return turn
 
     async def close(self, timeout_seconds: float) -> None:
@@ -104,15 +105,20 @@ class Desk:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _forget(self, key: tuple[str, str], task: asyncio.Task[Reply]) -> None:
+    def _forget(self, key: tuple[str, str], turn: LiveTurn, task: asyncio.Task[Reply]) -> None:
         self._tasks.discard(task)
-        self._by_key.pop(key, None)
+        if self._by_key.get(key) is turn:
+            del self._by_key[key]
         self._metrics.open_turns.dec()
         if not task.cancelled():
             task.exception()  # followers were told; asyncio need not warn that nobody asked
 
-    async def _run(self, turn: LiveTurn) -> Reply:
+    async def _run(self, turn: LiveTurn, left: LiveTurn | None) -> Reply:
+        """Answer. `left`: the turn of the same key that everybody has left; what it still saves must
+        be there before this one looks."""
         try:
+            if left is not None:
+                await left.ended()
             return await self._answer_in_time(turn)
         except _REFUSED:
             raise
