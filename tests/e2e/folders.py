@@ -8,7 +8,7 @@ from pathlib import Path
 
 # A passage of a document is never given as the answer: the generator writes from it. A list that
 # counts is what even the smallest model copies to its end.
-_STEPS = ", ".join(f"step {number}" for number in range(1, 41))
+_STEPS = ", ".join(f"step {number}" for number in range(1, 56))
 _DAYS = "，".join(f"{month}月{day}日" for month in range(1, 4) for day in range(1, 13))
 _STOVE = "先接好气罐，再打开旋钮，最后按下点火按钮。"
 FAQ = ("炉头怎么用？", _STOVE)

@@ -233,12 +233,19 @@ async def test_decisions_are_exported_for_training(admin: httpx.AsyncClient, des
     ]
 
 
+async def until_audited(admin: httpx.AsyncClient, records: int) -> None:
+    async with asyncio.timeout(10):
+        while len((await admin.get("/api/review/audit")).json()["records"]) < records:
+            await asyncio.sleep(0.01)
+
+
 async def test_the_audit_is_read_page_by_page_and_exported_whole(
     admin: httpx.AsyncClient, desk: Any, actor: str
 ):
     for number in range(3):
         await post(admin, await hold(desk, held_reply(), f"t{number}"), "reject")
         await told(admin)
+    await until_audited(admin, 9)  # the last delivery is noted after it was told
     page = (await admin.get("/api/review/audit", params={"limit": 2})).json()
     assert [record["action"] for record in page["records"]] == ["held", "rejected"]
     assert page["records"][1]["actor"] == actor
