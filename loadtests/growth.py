@@ -90,7 +90,7 @@ def with_words(data: Path, size: int) -> Shop:
     path.write_text("\n".join(words[:size]), "utf-8")
     asked = run_kefu(
         "--data-dir", data, "moderation", "words", "import", path,
-        "--category", "spam", "--force",
+        "--category", "advertising", "--force",
     )  # fmt: skip
     if asked.returncode:
         raise RuntimeError(f"The words were not taken:\n{asked.stdout}{asked.stderr}")
