@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kefu.inference.embedded import open_generator
+from kefu.inference.generator.embedded import EmbeddedGenerator
 from kefu.inference.generator.protocol import Generator, Prompt, Usage
 from kefu.knowledge.closely import Match
 from kefu.knowledge.entry import Entry
@@ -98,7 +99,7 @@ async def measure(given: argparse.Namespace) -> list[Row]:
     async with AsyncExitStack() as stack:
         generator, style = await open_generator(settings, Metrics(), stack)
         prompts = PromptWriter(style)
-        if hasattr(generator, "warm"):
+        if isinstance(generator, EmbeddedGenerator):
             await generator.warm(prompts.openings())
         rows = []
         for customers in given.customers:

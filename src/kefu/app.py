@@ -153,6 +153,7 @@ def create_app(
         web_endpoints,
     ):
         app.include_router(module.router)
+    # Before FastAPI's own route, which is there to be described.
     app.router.routes.insert(0, Route("/chat", turn_endpoints.chat_directly, methods=["POST"]))
     install_problem_handlers(app)
     describe_problems(app)

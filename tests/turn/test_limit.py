@@ -39,22 +39,23 @@ def limit(clock: Clock) -> ConcurrencyLimit:
 
 def fill(limit: ConcurrencyLimit, stack: ExitStack, turns: int) -> None:
     for _ in range(turns):
-        limit.require_room()
-        stack.enter_context(limit.working())
+        limit.enter()
+        stack.callback(limit.leave)
 
 
 def test_no_more_than_the_limit_and_one_more_when_one_is_done(limit: ConcurrencyLimit):
-    with ExitStack() as others, limit.working():
-        fill(limit, others, int(limits.FIRST) - 1)
+    with ExitStack() as others:
+        fill(limit, others, int(limits.FIRST))
         with pytest.raises(Overloaded) as refused:
-            limit.require_room()
+            limit.enter()
         assert refused.value.status == 503
         assert refused.value.retry_after_seconds
         with limit.aside():
-            limit.require_room()
+            limit.enter()
+            limit.leave()
         with pytest.raises(Overloaded):
-            limit.require_room()
-    limit.require_room()
+            limit.enter()
+    limit.enter()
 
 
 def test_slow_replies_lower_it_once_for_those_that_were_in_already(
@@ -98,6 +99,32 @@ async def test_a_desk_that_is_full_refuses_and_keeps_nothing(bench: Bench):
     assert bench.metrics.registry.get_sample_value("kefu_refused_turns_total") == 1
     assert await bench.transcript.last_turns("u", 10) == []
     assert (await bench.desk.take(Message("u", KNOWN)).reply()).source == "faq"
+
+
+async def test_a_burst_of_one_moment_counts_whole(bench: Bench):
+    """None of the turns has begun when the last of them is taken."""
+    await bench.desk.take(Message("first", KNOWN)).reply()  # the others need no encoder
+    turns = [bench.desk.take(Message(f"u{n}", KNOWN)) for n in range(int(limits.FIRST))]
+    with pytest.raises(Overloaded):
+        bench.desk.take(Message("one too many", KNOWN))
+    replies = await asyncio.gather(*(turn.reply() for turn in turns))
+    assert {reply.source for reply in replies} == {"faq"}
+    await until(lambda: not bench.desk._tasks)
+    with ExitStack() as stack:
+        fill(bench.limit, stack, int(bench.limit.limit))
+
+
+async def test_who_waits_for_an_own_earlier_message_takes_no_room(
+    bench: Bench, generator: ScriptedGenerator
+):
+    generator.gate = asyncio.Event()
+    turns = [bench.desk.take(Message("w", NEAR)) for _ in range(4)]
+    replies = [asyncio.ensure_future(turn.reply()) for turn in turns]
+    await until(lambda: generator.running == 1)
+    with ExitStack() as stack:
+        fill(bench.limit, stack, int(limits.FIRST))
+    generator.gate.set()
+    await asyncio.gather(*replies)
 
 
 async def test_who_waits_for_the_generator_takes_no_room(

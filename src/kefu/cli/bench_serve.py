@@ -15,7 +15,7 @@ from rich.text import Text
 
 from kefu.bench.load.desk import started_desk
 from kefu.bench.load.figures import Figures, Latency
-from kefu.bench.load.manual import manual_questions
+from kefu.bench.load.manual import manual, manual_questions
 from kefu.bench.load.page import page
 from kefu.bench.load.questions import read_questions, words_of
 from kefu.bench.load.report import Report
@@ -142,7 +142,7 @@ def _words(
 @contextmanager
 def _desk(settings: Settings, url: str | None, key: str) -> Iterator[str]:
     if url is None:
-        with started_desk(settings) as address:
+        with started_desk(settings, manual()) as address:
             yield address
     else:
         require_desk(url, key)

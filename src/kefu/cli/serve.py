@@ -32,7 +32,7 @@ from kefu.tracing import tracing
 # Longer than proxies and customers keep one (nginx: 60 s): who closes first may cut off a message that
 # is on its way.
 KEEP_ALIVE_SECONDS = 75
-# libuv takes one new connection from a socket in a round of the event loop (since 1.46). Where rounds are
+# libuv takes one new connection from a socket in a round of the event loop (libuv#3696). Where rounds are
 # long because much is asked, 650 customers stood at the door and got in after 9 s, however soon
 # those inside were answered; the same socket several times over lets as many in at once.
 DOORS = 16

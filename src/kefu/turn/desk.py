@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +86,7 @@ class Desk:
                 return running
         if self._stopping:
             raise Stopping("This desk is stopping. Send the message again in a moment.")
-        self._limit.require_room()
+        self._limit.enter()
         turn = LiveTurn(message)
         if message.idempotency_key:
             self._by_key[key] = turn
@@ -109,6 +109,7 @@ class Desk:
         self._tasks.discard(task)
         if self._by_key.get(key) is turn:
             del self._by_key[key]
+        self._limit.leave()
         self._metrics.open_turns.dec()
         if not task.cancelled():
             task.exception()  # followers were told; asyncio need not warn that nobody asked
@@ -134,9 +135,10 @@ class Desk:
     async def _answer_in_time(self, turn: LiveTurn) -> Reply:
         limit = self._settings.turn_seconds
         try:
-            async with asyncio.timeout(limit), self._queues.turn_of(turn.message.uid):
-                with self._limit.working():
-                    return await self._answer_once(turn)
+            async with asyncio.timeout(limit), AsyncExitStack() as own:
+                with self._limit.aside():  # it may wait for an earlier message of its customer
+                    await own.enter_async_context(self._queues.turn_of(turn.message.uid))
+                return await self._answer_once(turn)
         except TimeoutError as error:
             raise TurnTimedOut(f"No answer within {limit:g} s. Please try again.") from error
 

@@ -43,26 +43,23 @@ class ConcurrencyLimit:
     def limit(self) -> float:
         return self._limit
 
-    def require_room(self) -> None:
-        """Raises `Overloaded` where as many are worked on as are answered in time."""
+    def enter(self) -> None:
+        """Count a turn, until it leaves. Raises `Overloaded` where as many are worked on as are answered
+        in time."""
         if self._working >= self._limit:
             self._metrics.refused_turns.inc()
             raise Overloaded(
                 f"{self._working} messages are being answered, as many as this desk answers in "
                 "time. Send the message again in a moment."
             )
-
-    @contextmanager
-    def working(self) -> Iterator[None]:
         self._working += 1
-        try:
-            yield
-        finally:
-            self._working -= 1
+
+    def leave(self) -> None:
+        self._working -= 1
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """For a turn that is `working` and only waits now."""
+        """For a turn that only waits now."""
         self._working -= 1
         try:
             yield

@@ -61,5 +61,5 @@ class Recent:
 def _are_same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
     """The very same objects, which they keep from being any others; a day is equal."""
     return len(one) == len(other) and all(
-        a is b or a == b if isinstance(a, str) else a is b for a, b in zip(one, other, strict=True)
+        a is b or (isinstance(a, str) and a == b) for a, b in zip(one, other, strict=True)
     )

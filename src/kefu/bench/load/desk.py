@@ -1,8 +1,9 @@
-"""A desk with the sample shop and a manual, started for one test and removed after it."""
+"""A desk with the sample shop, started for one test and removed after it."""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,20 +15,21 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from kefu.bench.load.manual import manual
 from kefu.bench.load.running import LoadFailed
 from kefu.settings import Settings
 
 READY_SECONDS = 120.0
 _STOP_SECONDS = 30.0
 # A desk looks for changes by other processes every second.
-_SEEN_SECONDS = 2.0
+_SEEN_SECONDS = 30.0
+_ENTRIES = re.compile(r"^kefu_knowledge_entries (\S+)$", re.MULTILINE)
 
 
 @contextmanager
-def started_desk(settings: Settings) -> Iterator[str]:
+def started_desk(settings: Settings, document: str = "") -> Iterator[str]:
     """Its address. It has the models of `settings`, defaults for the rest, and what environment
-    variables (KEFU_*) change. Raises `LoadFailed` where it does not get ready."""
+    variables (KEFU_*) change; `document`, in Markdown, is imported. Raises `LoadFailed` where it
+    does not get ready."""
     with TemporaryDirectory(prefix="kefu-bench-desk-") as folder:
         data_dir = Path(folder)
         if settings.models_dir.is_dir():
@@ -47,7 +49,8 @@ def started_desk(settings: Settings) -> Iterator[str]:
         url = f"http://127.0.0.1:{port}"
         try:
             wait_ready(desk, url, log)
-            _import_manual(data_dir)
+            if document:
+                _import(document, data_dir, url)
             yield url
         finally:
             desk.terminate()
@@ -58,15 +61,25 @@ def started_desk(settings: Settings) -> Iterator[str]:
                 desk.wait()
 
 
-def _import_manual(data_dir: Path) -> None:
-    """As an operator does beside a running desk, which sees it within a second. Raises `LoadFailed`."""
-    path = data_dir / "manual.md"
-    path.write_text(manual(), "utf-8")
+def _import(document: str, data_dir: Path, url: str) -> None:
+    """As an operator does beside a running desk. Raises `LoadFailed`."""
+    before = _entries(url)
+    path = data_dir / "document.md"
+    path.write_text(document, "utf-8")
     command = [sys.executable, "-m", "kefu", "--data-dir", str(data_dir), "kb", "import", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise LoadFailed(f"The manual was not imported: {done.stderr.strip()}")
-    time.sleep(_SEEN_SECONDS)
+        raise LoadFailed(f"The document was not imported: {done.stderr.strip()}")
+    end = time.monotonic() + _SEEN_SECONDS
+    while _entries(url) == before:
+        if time.monotonic() > end:
+            raise LoadFailed(f"The desk did not see the document within {_SEEN_SECONDS:g} s.")
+        time.sleep(0.1)
+
+
+def _entries(url: str) -> str:
+    found = _ENTRIES.search(httpx.get(f"{url}/metrics", timeout=5).text)
+    return found[1] if found else ""
 
 
 def free_port() -> int:
