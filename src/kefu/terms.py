@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from operator import add
 
 from opencc import OpenCC
@@ -124,13 +123,14 @@ def weight_of(term: str) -> float:
     return COMMON_WORD_WEIGHT if term in _COMMON_STEMS else WORD_WEIGHT
 
 
-def _word_terms(word: str) -> Iterator[str]:
+@lru_cache(4096)  # the same words are said all day
+def _word_terms(word: str) -> tuple[str, ...]:
     root = stem(word)
-    yield root
-    if word.isascii() and not word.isdigit() and root not in _COMMON_STEMS:
-        bounded = f"^{word}$"
-        for start in range(max(1, len(bounded) - _RUN_LETTERS + 1)):
-            yield _RUN_MARK + bounded[start : start + _RUN_LETTERS]
+    if not word.isascii() or word.isdigit() or root in _COMMON_STEMS:
+        return (root,)
+    bounded = f"^{word}$"
+    starts = range(max(1, len(bounded) - _RUN_LETTERS + 1))
+    return (root, *(_RUN_MARK + bounded[start : start + _RUN_LETTERS] for start in starts))
 
 
 def stem(word: str) -> str:

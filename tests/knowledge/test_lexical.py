@@ -39,12 +39,12 @@ class Texts:
         return Rarity.of_nothing().changed(len(self.vocabulary), rows, None)
 
     def questions_like(self, query: str) -> list[float]:
-        asked, rarity = self.vocabulary.query(count_terms(query)), self.rarity(self.questions)
-        return list(QuestionTerms.of(self.questions, rarity, self.rows).likeness([asked])[0])
+        asked, rarity = self.vocabulary.queries([count_terms(query)]), self.rarity(self.questions)
+        return list(QuestionTerms.of(self.questions, rarity, self.rows).likeness(asked)[0])
 
     def texts_like(self, query: str) -> list[float]:
-        asked, rarity = self.vocabulary.query(count_terms(query)), self.rarity(self.texts)
-        return list(TextTerms.of(self.texts, rarity, self.rows, self.lengths).likeness([asked])[0])
+        asked, rarity = self.vocabulary.queries([count_terms(query)]), self.rarity(self.texts)
+        return list(TextTerms.of(self.texts, rarity, self.rows, self.lengths).likeness(asked)[0])
 
 
 def found_in(term: str) -> int:
@@ -101,7 +101,7 @@ def test_postings_come_near(query: str) -> None:
     texts = Texts(TEXTS)
     rarity = texts.rarity(texts.texts)
     postings = Postings(texts.texts, len(TEXTS), len(texts.vocabulary), texts.lengths)
-    found = postings.likeness(texts.vocabulary.query(count_terms(query)), rarity)
+    found = postings.likeness(texts.vocabulary.queries([count_terms(query)]), rarity)
     assert list(found) == pytest.approx(texts.texts_like(query), abs=0.01)
 
 
@@ -109,17 +109,20 @@ def test_terms_that_came_after_a_snapshot_are_strange_to_it() -> None:
     texts = Texts(TEXTS)
     rarity = texts.rarity(texts.questions)
     terms = QuestionTerms.of(texts.questions, rarity, texts.rows)
-    before = terms.likeness([texts.vocabulary.query(count_terms("退货 newword"))])
+    before = terms.likeness(texts.vocabulary.queries([count_terms("退货 newword")]))
     texts.vocabulary.numbers_of(list(count_terms("newword")))
-    after = terms.likeness([texts.vocabulary.query(count_terms("退货 newword"))])
+    after = terms.likeness(texts.vocabulary.queries([count_terms("退货 newword")]))
     np.testing.assert_allclose(after, before, rtol=1e-6)
 
 
 def test_many_questions_at_once_in_order_are_each_compared_as_alone() -> None:
     texts = Texts(TEXTS)
-    queries = [texts.vocabulary.query(count_terms(query)) for query in (*QUERIES, "xyz", "")]
+    asked = [count_terms(query) for query in (*QUERIES, "xyz", "")]
+    queries = texts.vocabulary.queries
     questions = QuestionTerms.of(texts.questions, texts.rarity(texts.questions), texts.rows)
     whole = TextTerms.of(texts.texts, texts.rarity(texts.texts), texts.rows, texts.lengths)
     for terms in (questions, whole):
-        alone = np.vstack([terms.likeness([query]) for query in queries])
-        np.testing.assert_allclose(terms.in_order().likeness(queries), alone, rtol=1e-5, atol=1e-7)
+        alone = np.vstack([terms.likeness(queries([query])) for query in asked])
+        np.testing.assert_allclose(
+            terms.in_order().likeness(queries(asked)), alone, rtol=1e-5, atol=1e-7
+        )

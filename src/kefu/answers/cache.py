@@ -96,11 +96,11 @@ class AnswerCache:
         """
         if not self._settings.semantic:
             return None
-        if find_personal(question) is not None:
-            self.count("refused")
-            return None
         candidates = self._candidates(vector, scope)
         if not candidates:
+            return None
+        if find_personal(question) is not None:
+            self.count("refused")
             return None
         best = await self._judged(question, candidates)
         # While the judge read, it may have been dropped or its entries changed.

@@ -11,6 +11,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,11 +46,19 @@ def words(text: str) -> Iterator[str]:
 
 def characters(text: str) -> Iterator[str]:
     """Pieces of 2 to 5 characters within each word, whose ends count as a character."""
-    for run in _RUN.findall(fold(text)):
-        padded = f" {run} "
-        for size in range(_SHORTEST, min(_LONGEST, len(padded)) + 1):
-            for start in range(len(padded) - size + 1):
-                yield padded[start : start + size]
+    return chain.from_iterable(map(_pieces, _RUN.findall(fold(text))))
+
+
+@lru_cache(4096)  # the same words are said all day
+def _pieces(run: str) -> tuple[str, ...]:
+    padded = f" {run} "
+    return tuple(
+        [  # a list first: half as long as from a generator
+            padded[start : start + size]
+            for size in range(_SHORTEST, min(_LONGEST, len(padded)) + 1)
+            for start in range(len(padded) - size + 1)
+        ]
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +96,13 @@ class Vocabulary:
 
     def rows(self, texts: Sequence[str]) -> Rows:
         """Term numbers and their TF-IDF of each text. Unknown terms are left out."""
-        counted = [Counter(map(self._ids.get, self._terms_of(text))) for text in texts]
-        for counts in counted:
-            counts.pop(None, None)
-        starts = np.cumsum([0, *(len(counts) for counts in counted)])
-        indices = np.array([key for counts in counted for key in counts], np.int32)
-        repeats = np.array([n for counts in counted for n in counts.values()], np.float32)
-        owners = np.repeat(np.arange(len(texts)), np.diff(starts))
-        values = (np.float32(1) + np.log(repeats)) * self.weights[indices]
+        found = [list(map(self._ids.get, self._terms_of(text), repeat(-1))) for text in texts]
+        owners = np.repeat(np.arange(len(texts)), [len(terms) for terms in found])
+        ids = np.array(list(chain.from_iterable(found)), np.int64)
+        known = ids >= 0
+        keys, repeats = np.unique(owners[known] * len(self.terms) + ids[known], return_counts=True)
+        owners, indices = np.divmod(keys, max(1, len(self.terms)))
+        starts = np.searchsorted(owners, np.arange(len(texts) + 1))
+        values = (1 + np.log(repeats.astype(np.float32))) * self.weights[indices]
         lengths = np.sqrt(np.bincount(owners, values.astype(np.float64) ** 2, len(texts)))
-        return Rows(starts, indices, (values / lengths[owners]).astype(np.float32))
+        return Rows(starts, indices.astype(np.int32), (values / lengths[owners]).astype(np.float32))

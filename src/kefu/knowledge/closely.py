@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kefu.knowledge.entry import Entry
-from kefu.knowledge.lexical import Floats, Ints, Query, QuestionTerms, TextTerms
+from kefu.knowledge.lexical import Floats, Ints, Queries, QuestionTerms, TextTerms
 from kefu.knowledge.relevance import relevance, score
 
 
@@ -66,7 +66,7 @@ class Close:
     is_passage: NDArray[np.bool_]
 
     def score(
-        self, queries: Sequence[Query], exact: Sequence[Ints], cosine: Floats, answer: Floats
+        self, queries: Queries, exact: Sequence[Ints], cosine: Floats, answer: Floats
     ) -> Scored:
         """n questions. `exact`: the rows that are the very same. `cosine` (n, r) and `answer` (n, p):
         the products of the questions' vectors with `vectors` and `answers`."""

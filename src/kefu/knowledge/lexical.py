@@ -41,12 +41,25 @@ _MOST_POSTINGS = 200_000
 
 
 @dataclass(frozen=True, eq=False)
-class Query:
-    """The different terms of what was asked: those of the vocabulary, and weights of strange ones."""
+class Queries:
+    """n texts that were asked: their different terms, one text's after another's.
 
+    Of those of the vocabulary whose each is, its number and its weight: `owners`, `ids`, `weights`
+    (t,). Of the others' weights the sums and the sums of squares: `strange`, `strange_squares` (n,).
+    """
+
+    owners: Ints
     ids: Ints
     weights: Floats
-    strange: Floats
+    strange: NDArray[np.float64]
+    strange_squares: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.strange)
+
+    def sums(self, values: Floats) -> NDArray[np.float64]:
+        """(n,): of one value for each term."""
+        return np.asarray(np.bincount(self.owners, values, len(self)), np.float64)
 
 
 class Vocabulary:
@@ -72,12 +85,29 @@ class Vocabulary:
     def units_of(self, ids: NDArray[np.int32]) -> NDArray[np.uint8]:
         return self._units.view()[ids]
 
-    def query(self, terms: Iterable[str]) -> Query:
-        """Of terms that all differ."""
-        numbered = [(self._ids.get(term), term) for term in terms]
-        ids = np.array([number for number, _ in numbered if number is not None], np.int64)
-        strange = [weight_of(term) for number, term in numbered if number is None]
-        return Query(ids, self._units.view()[ids] * _UNIT, np.array(strange, np.float32))
+    def queries(self, texts: Sequence[Iterable[str]]) -> Queries:
+        """Of the terms of each text, which all differ."""
+        ids: list[int] = []
+        sizes, strange, squares = [], [], []
+        for terms in texts:
+            before = len(ids)
+            others = []
+            for term in terms:
+                if (number := self._ids.get(term)) is None:
+                    others.append(weight_of(term))
+                else:
+                    ids.append(number)
+            sizes.append(len(ids) - before)
+            strange.append(sum(others))
+            squares.append(sum(weight * weight for weight in others))
+        numbers = np.array(ids, np.int64)
+        return Queries(
+            np.repeat(np.arange(len(sizes)), sizes),
+            numbers,
+            self._units.view()[numbers] * _UNIT,
+            np.array(strange, np.float64),
+            np.array(squares, np.float64),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,13 +216,9 @@ class Rarity:
         found_in = self.found_in
         return np.log1p((self.texts - found_in + 0.5) / (found_in + 0.5)).astype(np.float32)
 
-    def places(self, query: Query) -> Ints:
-        """Where the query's terms stand here; terms that came later are strange."""
-        return np.minimum(query.ids, len(self.found_in) - 1)
-
-
-# Numbers of different terms, and what each weighs.
-Asked = tuple[Ints, Floats]
+    def places(self, queries: Queries) -> Ints:
+        """Where the queries' terms stand here; terms that came later are strange."""
+        return np.minimum(queries.ids, len(self.found_in) - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,25 +242,23 @@ class _Weights:
             self.count, self.owners[order], self.ids[order], self.weights[order], starts
         )
 
-    def dots(self, asked: Sequence[Asked], terms: int) -> NDArray[np.float64]:
-        """(n, count): of each that is asked the sums of its weights times these. Number `terms - 1`
-        is in no text."""
+    def dots(self, queries: Queries, ids: Ints, asked: Floats, terms: int) -> NDArray[np.float64]:
+        """(n, count): of each query the sums of its weights, `asked` (t,) of the terms `ids`, times
+        these. Number `terms - 1` is in no text."""
         if self.starts is None:
-            return np.stack([self._dots(one, terms) for one in asked])
-        ids = np.concatenate([ids for ids, _ in asked])
-        which = np.repeat(np.arange(len(asked)), [len(ids) for ids, _ in asked])
+            of_each = (queries.owners == n for n in range(len(queries)))
+            return np.stack([self._dots(ids[own], asked[own], terms) for own in of_each])
         begin = self.starts[ids]
         sizes = self.starts[ids + 1] - begin
         at = ranges(begin, sizes)
-        weights = np.repeat(np.concatenate([weights for _, weights in asked]), sizes)
-        owners = np.repeat(which * self.count, sizes) + self.owners[at]
-        sums = np.bincount(owners, self.weights[at] * weights, len(asked) * self.count)
-        return np.asarray(sums, np.float64).reshape(len(asked), self.count)
+        owners = np.repeat(queries.owners * self.count, sizes) + self.owners[at]
+        products = self.weights[at] * np.repeat(asked, sizes)
+        sums = np.bincount(owners, products, len(queries) * self.count)
+        return np.asarray(sums, np.float64).reshape(len(queries), self.count)
 
-    def _dots(self, asked: Asked, terms: int) -> NDArray[np.float64]:
-        ids, weights = asked
+    def _dots(self, ids: Ints, asked: Floats, terms: int) -> NDArray[np.float64]:
         dense = np.zeros(terms, np.float32)
-        dense[ids] = weights
+        dense[ids] = asked
         dense[-1] = 0
         sums = np.bincount(self.owners, self.weights * dense[self.ids], self.count)
         return np.asarray(sums, np.float64)
@@ -262,18 +286,19 @@ class QuestionTerms:
         """For many queries: five times as fast, and dear to make."""
         return replace(self, weights=self.weights.in_order(len(self.rarity.found_in)))
 
-    def likeness(self, queries: Sequence[Query]) -> Floats:
+    def likeness(self, queries: Queries) -> Floats:
         """(queries, n): cosine of rarity-weighted terms for each question, 0 to 1.
 
         Terms that no question has count in the length of the query, so one that talks of something
         unknown scores lower.
         """
         rare = self.rarity.of_question_terms
-        asked = [_weighed(query, self.rarity, rare) for query in queries]
-        strange = [float(query.strange @ query.strange) for query in queries]
-        known = [float(weights @ weights) for _, weights in asked]
-        lengths = np.sqrt(np.array(known) + np.array(strange) * float(rare[-1]) ** 2)
-        dots = self.weights.dots(asked, len(rare))
+        ids = self.rarity.places(queries)
+        asked = queries.weights * rare[ids]
+        lengths = np.sqrt(
+            queries.sums(asked * asked) + queries.strange_squares * float(rare[-1]) ** 2
+        )
+        dots = self.weights.dots(queries, ids, asked, len(rare))
         likeness = dots / np.maximum(np.outer(lengths, self.lengths), 1e-9)
         return np.asarray(likeness, np.float32)
 
@@ -296,26 +321,20 @@ class TextTerms:
         """For many queries: five times as fast, and dear to make."""
         return replace(self, worth=self.worth.in_order(len(self.rarity.found_in)))
 
-    def likeness(self, queries: Sequence[Query]) -> Floats:
+    def likeness(self, queries: Queries) -> Floats:
         """(queries, texts): BM25 as a share of the most that a text could get."""
         rare = self.rarity.of_text_terms
-        asked = [_weighed(query, self.rarity, rare) for query in queries]
-        most = [
-            _most_of_text(query, weights, self.rarity)
-            for query, (_, weights) in zip(queries, asked, strict=True)
-        ]
-        points = self.worth.dots(asked, len(rare))
-        return np.asarray(points / np.array(most)[:, np.newaxis], np.float32)
+        ids = self.rarity.places(queries)
+        asked = queries.weights * rare[ids]
+        points = self.worth.dots(queries, ids, asked, len(rare))
+        most = _most_of_texts(queries, asked, self.rarity)
+        return np.asarray(points / most[:, np.newaxis], np.float32)
 
 
-def _weighed(query: Query, rarity: Rarity, rare: Floats) -> Asked:
-    ids = rarity.places(query)
-    return ids, query.weights * rare[ids]
-
-
-def _most_of_text(query: Query, asked: Floats, rarity: Rarity) -> float:
-    strange = query.strange.sum() * rarity.of_text_terms[-1]
-    return max(float(asked.sum() + strange) * (SATURATION + 1), 1e-9)
+def _most_of_texts(queries: Queries, asked: Floats, rarity: Rarity) -> NDArray[np.float64]:
+    strange = queries.strange * rarity.of_text_terms[-1]
+    most: NDArray[np.float64] = np.maximum((queries.sums(asked) + strange) * (SATURATION + 1), 1e-9)
+    return most
 
 
 def _saturated(weights: Floats, lengths: Floats) -> Floats:
@@ -342,17 +361,18 @@ class Postings:
         self._texts = by_term.indices
         self._steps = by_term.data
 
-    def likeness(self, query: Query, rarity: Rarity) -> Floats:
-        """About what `TextTerms.likeness` is, for the first `size` texts."""
+    def likeness(self, query: Queries, rarity: Rarity) -> Floats:
+        """About what `TextTerms.likeness` is of a single one, for the first `size` texts."""
         asked = query.weights * rarity.of_text_terms[rarity.places(query)]
-        unit = np.float32(1 / (_SATURATION_STEPS * _most_of_text(query, asked, rarity)))
+        (most,) = _most_of_texts(query, asked, rarity)
+        unit = np.float32(1 / (_SATURATION_STEPS * most))
         scores = np.zeros(self.size, np.float32)
         for place in self._rarest(query):
             postings = slice(self._starts[query.ids[place]], self._starts[query.ids[place] + 1])
             scores[self._texts[postings]] += self._steps[postings] * (unit * asked[place])
         return scores
 
-    def _rarest(self, query: Query) -> Ints:
+    def _rarest(self, query: Queries) -> Ints:
         """Places of the query's terms, rarest first, until too many texts have them."""
         known = np.flatnonzero(query.ids < len(self._starts) - 1)
         sizes = self._starts[query.ids[known] + 1] - self._starts[query.ids[known]]

@@ -17,7 +17,7 @@ from kefu.knowledge.lexical import (
     Floats,
     Ints,
     Postings,
-    Query,
+    Queries,
     QuestionTerms,
     Rarity,
     TextTerms,
@@ -106,19 +106,19 @@ class Shelf:
     ) -> list[list[Match]]:
         """Of each that is asked the most relevant `limit` entries, in no order."""
         usable = self._usable(today)
-        queries = [self._stock.vocabulary.query(wording.terms) for wording in wordings]
         exact = [self._exact_rows(wording.key, usable) for wording in wordings]
         if self._postings is None and usable is self._alive:
             close = self._all
+            queries = self._stock.vocabulary.queries([wording.terms for wording in wordings])
             near, said = products(vectors, close.vectors), products(vectors, close.answers)
             return close.score(queries, exact, near, said).matches(limit, foreign=foreign)
         found: list[list[Match]] = []
-        for query, same, compared in zip(queries, exact, vectors, strict=True):
-            vector = compared.vector
+        for wording, same, compared in zip(wordings, exact, vectors, strict=True):
+            query, vector = self._stock.vocabulary.queries([wording.terms]), compared.vector
             places = self._candidates(query, vector, usable, limit)
             close = self._close(np.union1d(places, self._columns.places_of(same)))
             one = close.vectors @ vector, close.answers @ vector
-            scored = close.score([query], [same], *(row[np.newaxis] for row in one))
+            scored = close.score(query, [same], *(row[np.newaxis] for row in one))
             found += scored.matches(limit, foreign=foreign)
         return found
 
@@ -181,7 +181,7 @@ class Shelf:
         return rows[usable[self._columns.places_of(rows)]]
 
     def _candidates(
-        self, query: Query, vector: Floats, usable: NDArray[np.bool_], limit: int
+        self, query: Queries, vector: Floats, usable: NDArray[np.bool_], limit: int
     ) -> Ints:
         """Entries that may be among the most relevant, or have the best score."""
         look = self._columns.first_look
@@ -196,13 +196,13 @@ class Shelf:
         places = [*largest(near, CANDIDATES + 4 * limit), *largest(best, RIVALS)]
         return np.unique([place for place in places if usable[place]])
 
-    def _first_text_likeness(self, query: Query, count: int) -> Floats:
+    def _first_text_likeness(self, query: Queries, count: int) -> Floats:
         """Roughly that of the entries in the postings, exactly that of later ones."""
         if self._postings is None:
-            exact: Floats = self._texts(np.arange(count)).likeness([query])[0]
+            exact: Floats = self._texts(np.arange(count)).likeness(query)[0]
             return exact
         rough = self._postings.likeness(query, self._text_rarity)
-        (later,) = self._texts(np.arange(len(rough), count)).likeness([query])
+        (later,) = self._texts(np.arange(len(rough), count)).likeness(query)
         return np.concatenate((rough, later))
 
     @cached_property

@@ -9,9 +9,11 @@ in `rules.py`: add there rather than here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from kefu.language import CJK
 from kefu.paraphrase.rules import (
@@ -45,13 +47,85 @@ _LONGEST_WHOLE = 12
 _INSIDE_WORD = re.compile(rf"[^\W_{CJK}]{{2}}")
 
 
+_Axis = tuple[re.Pattern[str], ...]
+
+
+class _Sides(NamedTuple):
+    """Of a text with a relation in it; "A to B"."""
+
+    before: str
+    between: str
+    behind: str
+
+
+class _Text:
+    """A text, folded, with what the rules find in it: the same few entries are near to most questions."""
+
+    def __init__(self, text: str) -> None:
+        self.folded = fold(text)
+
+    @cached_property
+    def numbers(self) -> set[str]:
+        return numbers_of(self.folded)
+
+    @cached_property
+    def denies(self) -> bool:
+        return denies(self.folded)
+
+    @cached_property
+    def is_about_others(self) -> bool:
+        return OTHERS.search(self.folded) is not None
+
+    @cached_property
+    def sides(self) -> dict[re.Pattern[str], list[_Sides]]:
+        """What stands before and behind each relation that it has."""
+        found = {relation: _sides(relation, self.folded) for relation in RELATIONS}
+        return {relation: sides for relation, sides in found.items() if sides}
+
+    @cached_property
+    def parts(self) -> set[str]:
+        return _parts(self.folded)
+
+    @cached_property
+    def japanese(self) -> set[str]:
+        return set(JAPANESE.findall(self.folded))
+
+    @cached_property
+    def poles(self) -> dict[_Axis, dict[int, str]]:
+        """Of each axis that it names poles of."""
+        found = {axis: _poles(axis, self.folded) for axis in AXES}
+        return {axis: poles for axis, poles in found.items() if poles}
+
+    @cached_property
+    def kinds(self) -> set[str]:
+        return kinds_of_question(self.folded)
+
+    @cached_property
+    def words(self) -> tuple[list[str], list[str]]:
+        """Stems of its Latin words and its Han characters, without fillers."""
+        latin = [word for word in _latin_words(self.folded) if word not in ENGLISH_FILLERS]
+        return list(map(stem, latin)), _CJK_CHARACTER.findall(CHINESE_FILLERS.sub(" ", self.folded))
+
+    @cached_property
+    def known(self) -> tuple[str, dict[int, set[str]]]:
+        """It with what else could stand for its words, and the stems of its Latin words by length."""
+        text = _with_synonyms(self.folded)
+        by_length: dict[int, set[str]] = defaultdict(set)
+        for word in map(stem, _latin_words(text)):
+            by_length[len(word)].add(word)
+        return text, dict(by_length)
+
+
+_text = lru_cache(maxsize=4096)(_Text)
+
+
 @dataclass(frozen=True)
 class _Pair:
-    """What is compared, folded: the query, the question it matched, and what is known around it."""
+    """What is compared: the query, the question it matched, and what is known around it."""
 
-    query: str
-    question: str
-    everything: str
+    query: _Text
+    question: _Text
+    everything: _Text
 
 
 def find_disagreement(query: str, question: str, known: str = "") -> str | None:
@@ -59,7 +133,7 @@ def find_disagreement(query: str, question: str, known: str = "") -> str | None:
 
     `known` is what stands around the question, such as its answer: a number in it is no surprise.
     """
-    pair = _Pair(fold(query), _folded(question), _folded(f"{question} {known}"))
+    pair = _Pair(_text(query), _text(question), _text(f"{question} {known}"))
     return next((reason for rule in _RULES if (reason := rule(pair))), None)
 
 
@@ -75,46 +149,49 @@ def share_of_new_words(query: str, known: str) -> float:
 
     Fillers do not count, synonyms and misspellings are known, and two Han characters are a word.
     """
-    asked, (known, known_words) = fold(query), _known(known)
-    characters = _CJK_CHARACTER.findall(CHINESE_FILLERS.sub(" ", asked))
-    words = [word for word in _latin_words(asked) if word not in ENGLISH_FILLERS]
-    new = sum(not _is_among(stem(word), known_words) for word in words)
-    new_characters = sum(character not in known for character in characters)
+    (words, characters), (text, by_length) = _text(query).words, _text(known).known
+    new = sum(not _is_among(word, by_length) for word in words)
+    new_characters = sum(character not in text for character in characters)
     return (new + new_characters / 2) / max(1.0, len(words) + len(characters) / 2)
 
 
 def _numbers_differ(pair: _Pair) -> str | None:
     """A number that the entry never mentions: 30 days where it speaks of 7."""
-    strange = numbers_of(pair.query) - numbers_of(pair.everything)
+    strange = pair.query.numbers and pair.query.numbers - pair.everything.numbers
     return f"number {min(strange)}" if strange else None
 
 
 def _one_side_denies(pair: _Pair) -> str | None:
-    return "negation" if denies(pair.query) != denies(pair.question) else None
+    return "negation" if pair.query.denies != pair.question.denies else None
 
 
 def _one_side_is_about_others(pair: _Pair) -> str | None:
     """About others in the query only; the entry may speak of them to say what holds for oneself."""
-    strange = OTHERS.search(pair.query) and not OTHERS.search(pair.everything)
+    strange = pair.query.is_about_others and not pair.everything.is_about_others
     return "somebody else" if strange else None
 
 
 def _is_turned_around(pair: _Pair) -> str | None:
     """From A to B is not from B to A: what stands before the word between them stands behind it."""
-    for relation in RELATIONS:
-        for here in relation.finditer(pair.query):
-            for there in relation.finditer(pair.question):
-                one = pair.query[: here.start()], pair.query[here.end() :]
-                two = pair.question[: there.start()], pair.question[there.end() :]
-                if turned := _turned(one, two):
-                    return f"{here.group().strip()} the other way round: {turned}"
+    for relation, sides in pair.question.sides.items():
+        for here in _sides(relation, pair.query.folded):
+            for there in sides:
+                if turned := _turned(here, there):
+                    return f"{here.between} the other way round: {turned}"
     return None
 
 
-def _turned(one: tuple[str, str], two: tuple[str, str]) -> str | None:
+def _sides(relation: re.Pattern[str], text: str) -> list[_Sides]:
+    return [
+        _Sides(text[: found.start()], found.group().strip(), text[found.end() :])
+        for found in relation.finditer(text)
+    ]
+
+
+def _turned(one: _Sides, two: _Sides) -> str | None:
     """What changed sides: the end of each text before the relation begins the other's behind it."""
-    first = _common(one[0], two[1])
-    second = _common(two[0], one[1])
+    first = _common(one.before, two.behind)
+    second = _common(two.before, one.behind)
     return f"{first}, {second}" if first and second and first != second else None
 
 
@@ -137,7 +214,7 @@ def _is_whole(side: str, before: str, behind: str) -> bool:
 
 def _parts_differ(pair: _Pair) -> str | None:
     """What one character of a saying means is not what the saying means."""
-    strange = _parts(pair.query) ^ _parts(pair.question)
+    strange = pair.query.parts ^ pair.question.parts
     return f"a part, {min(strange)}" if strange else None
 
 
@@ -151,17 +228,17 @@ def _parts(text: str) -> set[str]:
 
 
 def _japanese_differs(pair: _Pair) -> str | None:
-    here, there = set(JAPANESE.findall(pair.query)), set(JAPANESE.findall(pair.question))
+    here, there = pair.query.japanese, pair.question.japanese
     return f"{min(here)} / {min(there)}" if here and there and here != there else None
 
 
 def _poles_differ(pair: _Pair) -> str | None:
-    return find_different_poles(pair.query, pair.question)
+    return _different_poles(pair.query.folded, pair.question.poles)
 
 
 def _kinds_differ(pair: _Pair) -> str | None:
     """One asks when, the other how much."""
-    here, there = kinds_of_question(pair.query), kinds_of_question(pair.question)
+    here, there = pair.query.kinds, pair.question.kinds
     pairs = {frozenset((a, b)) for a in here for b in there}
     if here & there or not pairs & DIFFERENT_KINDS:
         return None
@@ -195,19 +272,22 @@ def _value(numeral: str) -> int:
 
 def denies(text: str) -> bool:
     """Whether a folded text says no."""
-    return NEGATION.search(NOT_NEGATION.sub(" ", text)) is not None
+    return bool(NEGATION.search(text) and NEGATION.search(NOT_NEGATION.sub(" ", text)))
 
 
 def find_different_poles(one: str, two: str) -> str | None:
     """Opposites and rivals: both folded texts name one of several things, and not the same."""
-    for axis in AXES:
-        here = _poles(axis, one)
-        if here and (there := _poles(axis, two)) and not here.keys() & there.keys():
+    return _different_poles(one, {axis: _poles(axis, two) for axis in AXES})
+
+
+def _different_poles(one: str, two: Mapping[_Axis, dict[int, str]]) -> str | None:
+    for axis, there in two.items():
+        if there and (here := _poles(axis, one)) and not here.keys() & there.keys():
             return f"{min(here.values())} / {min(there.values())}"
     return None
 
 
-def _poles(axis: tuple[re.Pattern[str], ...], text: str) -> dict[int, str]:
+def _poles(axis: _Axis, text: str) -> dict[int, str]:
     """The poles of an axis that a text names: number of the pole -> its word in the text."""
     found = {}
     for number, pole in enumerate(axis):
@@ -225,30 +305,27 @@ def _latin_words(text: str) -> list[str]:
     return _WORD.findall(without_apostrophes(_CJK_CHARACTER.sub(" ", text)))
 
 
-# The same few entries are near to most questions.
-_folded = lru_cache(maxsize=4096)(fold)
-
-
-@lru_cache(maxsize=4096)
-def _known(text: str) -> tuple[str, frozenset[str]]:
-    """A text folded, with what else could stand for its words, and the stems of its Latin words."""
-    known = _with_synonyms(fold(text))
-    return known, frozenset(map(stem, _latin_words(known)))
-
-
 def _with_synonyms(text: str) -> str:
     others = [word for group in SYNONYMS if any(w in text for w in group) for word in group]
     return f"{text} {' '.join(others)}"
 
 
-def _is_among(word: str, words: frozenset[str]) -> bool:
-    return word in words or any(_is_misspelling(word, other) for other in words)
+def _is_among(word: str, by_length: Mapping[int, set[str]]) -> bool:
+    size = len(word)
+    if word in by_length.get(size, ()):
+        return True
+    return size >= _SHORTEST_MISSPELT and any(
+        _is_misspelling(word, other)
+        for other_size in range(max(size - 1, _SHORTEST_MISSPELT), size + 2)
+        for other in by_length.get(other_size, ())
+    )
 
 
 def _is_misspelling(word: str, other: str) -> bool:
-    """One letter wrong, missing or too many, or two swapped, in words that are long enough."""
-    if min(len(word), len(other)) < _SHORTEST_MISSPELT or abs(len(word) - len(other)) > 1:
-        return False
+    """One letter wrong, missing or too many, or two swapped, in words of nearly the same length that
+    are long enough."""
+    if word[:2] != other[:2] and word[-2:] != other[-2:]:
+        return False  # what is wrong is at one end
     first = next((i for i, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), -1)
     if first < 0:
         return True  # one is the beginning of the other
