@@ -39,8 +39,8 @@ from kefu.bench.moderation import make_words
 from kefu.conversations.transcript import Turn
 from kefu.moderation.lexicon import starter_lexicon
 from kefu.settings import default_data_dir
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_transcript import save_turn
+from kefu.stores.opening import open_database
+from kefu.stores.transcript import save_turn
 
 SIZES: Mapping[str, Sequence[int]] = {
     "entries": (1_000, 10_000, 100_000),

@@ -39,8 +39,8 @@ from kefu.inference.models.resolve import resolve_encoder
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.service import Knowledge, open_knowledge
 from kefu.settings import LogSettings, load_settings, usable_cpus
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.knowledge import SqlKnowledge
+from kefu.stores.opening import open_database
 from kefu.telemetry import Metrics, configure_logging
 
 _SEARCHES = 300
@@ -146,7 +146,7 @@ def questions_of(entries: Sequence[Entry], count: int) -> list[str]:
     return questions
 
 
-class TimedStore(SqliteKnowledge):
+class TimedStore(SqlKnowledge):
     """Notes when the last commit was done."""
 
     saved_at = 0.0
@@ -170,7 +170,7 @@ async def import_all(path: Path, count: int, data_dir: Path | None) -> float:
     entries = entries_of(count)
     async with encoder_of(data_dir) as encoder:
         with open_database(path) as database:
-            store = SqliteKnowledge(database)
+            store = SqlKnowledge(database)
             knowledge = await open_knowledge(store, encoder, load_settings({}).knowledge)
             begun = time.perf_counter()
             await knowledge.import_entries(entries)

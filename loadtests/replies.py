@@ -41,13 +41,13 @@ from kefu.paraphrase.loading import DEFAULT
 from kefu.reading.loading import open_reader
 from kefu.review.queue import ReviewQueue
 from kefu.settings import LogSettings, ModerationSettings, load_settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_answers import SqliteAnswers
-from kefu.stores.sqlite_intents import SqliteActions
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
-from kefu.stores.sqlite_moderation import SqliteModeration
-from kefu.stores.sqlite_reviews import SqliteReviews
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.answers import SqlAnswers
+from kefu.stores.intents import SqlActions
+from kefu.stores.knowledge import SqlKnowledge
+from kefu.stores.moderation import SqlModeration
+from kefu.stores.opening import open_database
+from kefu.stores.reviews import SqlReviews
+from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics, configure_logging
 from kefu.terms import fold, lexical_terms
 from kefu.turn.context import Contexts, Conversation
@@ -235,15 +235,15 @@ async def open_bench(data_dir: Path, unguarded: bool) -> AsyncGenerator[Bench]:
         database = stack.enter_context(open_database(own / "kefu.db", metrics))
         models = await open_models(settings, metrics, stack)
         encoder = await stack.enter_async_context(BatchedEncoder(models.encoder, 8, 64, metrics))
-        knowledge = await open_knowledge(SqliteKnowledge(database), encoder, settings.knowledge)
+        knowledge = await open_knowledge(SqlKnowledge(database), encoder, settings.knowledge)
         await knowledge.import_entries(sample_entries())
         # Untrained: what is measured here is what the knowledge and the generator do alone.
         intents = await open_intents(
-            own / "intents", SqliteActions(database), encoder.id, settings.intents, metrics
+            own / "intents", SqlActions(database), encoder.id, settings.intents, metrics
         )
         stack.callback(intents.close)
         answers = await open_answers(
-            SqliteAnswers(database),
+            SqlAnswers(database),
             knowledge,
             encoder,
             Judge(None, DEFAULT),
@@ -252,19 +252,19 @@ async def open_bench(data_dir: Path, unguarded: bool) -> AsyncGenerator[Bench]:
         )
         # What is measured is the answers: nothing is stopped.
         moderation = await open_moderation(
-            SqliteModeration(database),
+            SqlModeration(database),
             own / "moderation",
             encoder.id,
             ModerationSettings(enabled=False),
             metrics,
         )
         stack.callback(moderation.close)
-        queue = ReviewQueue(SqliteReviews(database), settings.review, metrics)
+        queue = ReviewQueue(SqlReviews(database), settings.review, metrics)
         gate = Gate(moderation, queue, encoder, settings.replies)
         flights = Flights[Draft](answers.count)
         stack.push_async_callback(flights.close)
         prompts = PromptWriter(models.prompt_style)
-        contexts = Contexts(SqliteTranscript(database), settings.conversation)
+        contexts = Contexts(SqlTranscript(database), settings.conversation)
         pipeline = Pipeline(
             gate=gate,
             encoder=encoder,

@@ -14,9 +14,11 @@ from fastapi import FastAPI
 from kefu.app import create_app
 from kefu.inference.embedded import Models
 from kefu.settings import LogSettings, Settings, default_data_dir, load_settings
-from kefu.stores.sqlite import Database, open_database
+from kefu.stores.database import Database
+from kefu.stores.opening import open_database
 from kefu.telemetry import Metrics, configure_logging
 from tests.fakes import HashingEncoder, ScriptedGenerator
+from tests.postgres import PostgresServer, started_postgres
 
 
 @pytest.fixture(autouse=True)
@@ -33,19 +35,36 @@ def logs() -> None:
     configure_logging(LogSettings(format="json"))
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with started_postgres() as server:
+        yield server
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def database_url() -> str:
+    """Where the desk keeps its data; empty: in SQLite. Those of the stores run on both."""
+    return ""
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
     # The thresholds are those of `HashingEncoder`'s likeness, not of the real encoder's.
     knowledge = {"sure_score": 0.9, "sure_margin": 0.1, "passage_score": 0.2}
     replies = {"copy_score": 0.35}
     return load_settings(
-        {"data_dir": tmp_path / "data", "knowledge": knowledge, "replies": replies}
+        {
+            "data_dir": tmp_path / "data",
+            "database": database_url,
+            "knowledge": knowledge,
+            "replies": replies,
+        }
     )
 
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    with open_database(settings.database_path) as database:
+    with open_database(settings.database_at) as database:
         yield database
 
 

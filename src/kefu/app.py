@@ -44,16 +44,17 @@ from kefu.reading.shared import SharedReader
 from kefu.review import endpoints as review_endpoints
 from kefu.review.queue import ReviewQueue
 from kefu.settings import Settings, usable_cpus
-from kefu.stores.sqlite import Database, open_database
-from kefu.stores.sqlite_answers import SqliteAnswers
-from kefu.stores.sqlite_audit import SqliteAudit
-from kefu.stores.sqlite_golden import SqliteGolden
-from kefu.stores.sqlite_intents import SqliteActions
-from kefu.stores.sqlite_keys import SqliteKeys
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
-from kefu.stores.sqlite_moderation import SqliteModeration
-from kefu.stores.sqlite_reviews import SqliteReviews
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.answers import SqlAnswers
+from kefu.stores.audit import SqlAudit
+from kefu.stores.database import Database
+from kefu.stores.golden import SqlGolden
+from kefu.stores.intents import SqlActions
+from kefu.stores.keys import SqlKeys
+from kefu.stores.knowledge import SqlKnowledge
+from kefu.stores.moderation import SqlModeration
+from kefu.stores.opening import open_database
+from kefu.stores.reviews import SqlReviews
+from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics, watch_loop_lag
 from kefu.turn import endpoints as turn_endpoints
 from kefu.turn import openai as openai_endpoints
@@ -96,13 +97,13 @@ class Services:
     intents: Intents
     knowledge: Knowledge
     answers: AnswerCache
-    golden: SqliteGolden
+    golden: SqlGolden
     moderation: Moderation
-    reviews: SqliteReviews
-    audit: SqliteAudit
+    reviews: SqlReviews
+    audit: SqlAudit
     verdicts: Verdicts
     updates: Updates
-    transcript: SqliteTranscript
+    transcript: SqlTranscript
     models: Models
     desk: Desk
     turn: TurnServices
@@ -171,9 +172,9 @@ async def _open_services(
     # The products of a message take a third of a millisecond on one core. Spread over cores that
     # llama.cpp keeps busy they take 20, all the while holding the event loop.
     stack.enter_context(threadpool_limits(1, user_api="blas"))
-    database = stack.enter_context(open_database(settings.database_path, metrics))
-    transcript = SqliteTranscript(database)
-    keys = ApiKeys(SqliteKeys(database))
+    database = stack.enter_context(open_database(settings.database_at, metrics))
+    transcript = SqlTranscript(database)
+    keys = ApiKeys(SqlKeys(database))
     models = await open_models(settings, metrics, stack)
     require_room(settings, models.prompt_style)
     encoder = await stack.enter_async_context(
@@ -181,12 +182,12 @@ async def _open_services(
             models.encoder, settings.encoder.max_batch, settings.encoder.max_waiting, metrics
         )
     )
-    knowledge = await open_knowledge(SqliteKnowledge(database), encoder, settings.knowledge)
+    knowledge = await open_knowledge(SqlKnowledge(database), encoder, settings.knowledge)
     if demo and not knowledge.entries:
         await knowledge.import_entries(sample_entries())
     metrics.knowledge_entries.set_function(lambda: len(knowledge.entries))
     intents = await open_intents(
-        settings.intents_dir, SqliteActions(database), encoder.id, settings.intents, metrics
+        settings.intents_dir, SqlActions(database), encoder.id, settings.intents, metrics
     )
     stack.callback(intents.close)
     if demo and intents.version is None:
@@ -195,11 +196,11 @@ async def _open_services(
     calibrations = Calibrations(settings.answers_dir, DEFAULT)
     calibrations.apply_to(judge)
     answers = await open_answers(
-        SqliteAnswers(database), knowledge, encoder, judge, settings.answers, metrics
+        SqlAnswers(database), knowledge, encoder, judge, settings.answers, metrics
     )
     stack.push_async_callback(answers.close)
     moderation = await open_moderation(
-        SqliteModeration(database),
+        SqlModeration(database),
         settings.moderation_dir,
         encoder.id,
         settings.moderation,
@@ -209,7 +210,7 @@ async def _open_services(
     encoder.compare_with(
         lambda: [*intents.compared_with, *moderation.compared_with, *knowledge.compared_with]
     )
-    reviews = SqliteReviews(database)
+    reviews = SqlReviews(database)
     queue = ReviewQueue(reviews, settings.review, metrics)
     gate = Gate(moderation, queue, encoder, settings.replies)
     flights = Flights[Draft](answers.count)
@@ -288,10 +289,10 @@ async def _open_services(
         intents=intents,
         knowledge=knowledge,
         answers=answers,
-        golden=SqliteGolden(database),
+        golden=SqlGolden(database),
         moderation=moderation,
         reviews=reviews,
-        audit=SqliteAudit(database),
+        audit=SqlAudit(database),
         verdicts=verdicts,
         updates=updates,
         transcript=transcript,

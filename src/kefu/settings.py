@@ -352,6 +352,12 @@ class Settings(BaseSettings):
     toml_file: ClassVar[Path | None] = None
 
     data_dir: Path = Field(default_factory=default_data_dir, description="All that kefu writes.")
+    database: str = Field(
+        "",
+        repr=False,
+        description="PostgreSQL for several desks, as postgresql://user:password@host/name; empty: "
+        "SQLite in `data_dir`.",
+    )
     language: Literal["zh", "en"] = Field("zh", description="For texts where no customer decides.")
     server: ServerSettings = ServerSettings()
     encoder: EncoderSettings = EncoderSettings()
@@ -367,8 +373,9 @@ class Settings(BaseSettings):
     traces: TracesSettings = TracesSettings()
 
     @property
-    def database_path(self) -> Path:
-        return self.data_dir / "kefu.db"
+    def database_at(self) -> Path | str:
+        """Of an SQLite file the path, of PostgreSQL the URL."""
+        return self.database or self.data_dir / "kefu.db"
 
     @property
     def models_dir(self) -> Path:

@@ -13,9 +13,9 @@ from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.service import Knowledge, open_knowledge
 from kefu.settings import AnswerSettings, Settings
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_answers import SqliteAnswers
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.answers import SqlAnswers
+from kefu.stores.database import Database
+from kefu.stores.knowledge import SqlKnowledge
 from kefu.telemetry import Metrics
 from tests.fakes import HashingEncoder
 
@@ -59,14 +59,14 @@ async def encoder() -> AsyncIterator[BatchedEncoder]:
 
 @pytest.fixture
 async def knowledge(database: Database, encoder: BatchedEncoder, settings: Settings) -> Knowledge:
-    knowledge = await open_knowledge(SqliteKnowledge(database), encoder, settings.knowledge)
+    knowledge = await open_knowledge(SqlKnowledge(database), encoder, settings.knowledge)
     await knowledge.import_entries(ENTRIES)
     return knowledge
 
 
 @pytest.fixture
-def store(database: Database) -> SqliteAnswers:
-    return SqliteAnswers(database)
+def store(database: Database) -> SqlAnswers:
+    return SqlAnswers(database)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ OpenCache = Callable[[AnswerSettings], Awaitable[AnswerCache]]
 
 @pytest.fixture
 async def open_cache(
-    store: SqliteAnswers, knowledge: Knowledge, encoder: BatchedEncoder, judge: ScriptedJudge
+    store: SqlAnswers, knowledge: Knowledge, encoder: BatchedEncoder, judge: ScriptedJudge
 ) -> OpenCache:
     async def open_one(settings: AnswerSettings) -> AnswerCache:
         return await open_answers(store, knowledge, encoder, judge, settings, Metrics())

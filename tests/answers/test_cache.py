@@ -18,9 +18,9 @@ from kefu.knowledge.entry import Entry
 from kefu.knowledge.service import Knowledge
 from kefu.settings import AnswerSettings, Settings
 from kefu.stamps import now_ms
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_answers import SqliteAnswers
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.answers import SqlAnswers
+from kefu.stores.database import Database
+from kefu.stores.knowledge import SqlKnowledge
 from tests.answers.conftest import (
     ALIKE,
     ENTRIES,
@@ -228,7 +228,7 @@ async def test_only_customers_without_anything_of_their_own_share_a_generation(
 @pytest.fixture
 async def elsewhere(database: Database, encoder: BatchedEncoder, settings: Settings) -> Knowledge:
     """The knowledge as another process opens it."""
-    knowledge = Knowledge(SqliteKnowledge(database), encoder, settings.knowledge)
+    knowledge = Knowledge(SqlKnowledge(database), encoder, settings.knowledge)
     await knowledge.refresh()
     return knowledge
 
@@ -466,7 +466,7 @@ async def test_old_answers_go_and_pinned_ones_stay(
 
 
 async def test_what_cannot_be_written_is_written_later(
-    cache: AnswerCache, writer: Writer, store: SqliteAnswers, monkeypatch: pytest.MonkeyPatch
+    cache: AnswerCache, writer: Writer, store: SqlAnswers, monkeypatch: pytest.MonkeyPatch
 ):
     def fail(*_):
         raise OSError("disk full")
@@ -504,9 +504,7 @@ async def test_a_persons_answer_wins_over_a_generated_one(cache: AnswerCache, wr
     assert found.reply == "8元。"
 
 
-async def test_pinning_a_question_again_replaces_its_answer(
-    cache: AnswerCache, store: SqliteAnswers
-):
+async def test_pinning_a_question_again_replaces_its_answer(cache: AnswerCache, store: SqlAnswers):
     await cache.pin("周末可以到店里自提吗", "可以。")
     await cache.pin("周末可以到店里自提吗？", "不可以。")
     assert [a.reply for a in cache.answers] == ["不可以。"]
@@ -591,7 +589,7 @@ async def test_clearing_by_entry_and_with_pinned_ones_kept(cache: AnswerCache, w
 
 
 async def test_what_people_change_from_another_process_is_taken_over(
-    cache: AnswerCache, writer: Writer, store: SqliteAnswers
+    cache: AnswerCache, writer: Writer, store: SqlAnswers
 ):
     from kefu.answers.people import revised, written
 
@@ -613,7 +611,7 @@ async def test_what_people_change_from_another_process_is_taken_over(
 
 
 async def test_taking_over_keeps_what_is_not_on_disk_yet_and_brings_nothing_back(
-    cache: AnswerCache, writer: Writer, store: SqliteAnswers, knowledge: Knowledge
+    cache: AnswerCache, writer: Writer, store: SqlAnswers, knowledge: Knowledge
 ):
     from kefu.answers.people import written
 

@@ -16,9 +16,9 @@ from kefu.knowledge.entry import Entry, IndexedEntry
 from kefu.paraphrase.judge import Judge
 from kefu.paraphrase.loading import DEFAULT
 from kefu.settings import Settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_answers import SqliteAnswers
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.answers import SqlAnswers
+from kefu.stores.knowledge import SqlKnowledge
+from kefu.stores.opening import open_database
 from tests.command_line import Run, commands
 from tests.fakes import HashingEncoder
 
@@ -44,18 +44,18 @@ def run(settings: Settings) -> Iterator[Run]:
 
 @pytest.fixture(autouse=True)
 def kept(settings: Settings) -> None:
-    with open_database(settings.database_path) as database:
-        save_entry(SqliteKnowledge(database), FEE)
-        SqliteAnswers(database).apply([GENERATED], [], [])
+    with open_database(settings.database_at) as database:
+        save_entry(SqlKnowledge(database), FEE)
+        SqlAnswers(database).apply([GENERATED], [], [])
 
 
-def save_entry(knowledge: SqliteKnowledge, entry: Entry) -> None:
+def save_entry(knowledge: SqlKnowledge, entry: Entry) -> None:
     knowledge.save([IndexedEntry(entry, np.ones((1, 2), np.float32))], "e")
 
 
 def change_fee(settings: Settings) -> None:
-    with open_database(settings.database_path) as database:
-        save_entry(SqliteKnowledge(database), replace(FEE, answer="运费10元。"))
+    with open_database(settings.database_at) as database:
+        save_entry(SqlKnowledge(database), replace(FEE, answer="运费10元。"))
 
 
 def test_the_list_is_for_people_and_programs(run: Run):

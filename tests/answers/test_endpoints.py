@@ -16,9 +16,9 @@ from kefu.http.access import Access
 from kefu.http.auth import ApiKeys
 from kefu.http.problems import install_problem_handlers
 from kefu.knowledge.service import Knowledge
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_answers import SqliteAnswers
-from kefu.stores.sqlite_keys import SqliteKeys
+from kefu.stores.answers import SqlAnswers
+from kefu.stores.database import Database
+from kefu.stores.keys import SqlKeys
 from tests.answers.conftest import ENTRIES, QUESTION, SCOPE, Writer
 
 PATHS = (
@@ -39,7 +39,7 @@ class Services:
 
 @pytest.fixture
 def keys(database: Database) -> ApiKeys:
-    return ApiKeys(SqliteKeys(database))
+    return ApiKeys(SqlKeys(database))
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ async def test_an_answer_is_pinned_by_hand(client: httpx.AsyncClient, cache: Ans
 
 
 async def test_an_answer_is_edited_and_the_disk_knows_it(
-    client: httpx.AsyncClient, cache: AnswerCache, writer: Writer, store: SqliteAnswers
+    client: httpx.AsyncClient, cache: AnswerCache, writer: Writer, store: SqlAnswers
 ):
     answer = await keep(cache, writer)
     body = (await client.patch(f"/api/cache/{answer.id}", json={"reply": "8元。"})).json()
@@ -143,7 +143,7 @@ async def test_an_answer_that_waits_for_a_person_says_why(
 
 
 async def test_answers_are_dropped_one_by_one_by_entry_and_all(
-    client: httpx.AsyncClient, cache: AnswerCache, writer: Writer, store: SqliteAnswers
+    client: httpx.AsyncClient, cache: AnswerCache, writer: Writer, store: SqlAnswers
 ):
     one = await keep(cache, writer)
     await keep(cache, writer, question=f"{QUESTION}呢")

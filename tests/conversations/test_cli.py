@@ -11,12 +11,12 @@ from kefu.cli.conversations import app
 from kefu.conversations.ratings import Rating
 from kefu.conversations.transcript import Turn
 from kefu.settings import Settings
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.database import Database
+from kefu.stores.transcript import SqlTranscript
 
 
 def test_ratings_are_shown(settings: Settings, database: Database) -> None:
-    transcript = SqliteTranscript(database)
+    transcript = SqlTranscript(database)
 
     async def fill() -> None:
         for turn_id, rating in (

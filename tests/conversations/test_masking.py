@@ -5,8 +5,8 @@ import pytest
 from kefu.conversations.masking import masked_turn
 from kefu.conversations.transcript import Turn
 from kefu.personal_data import is_masked_of
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.database import Database
+from kefu.stores.transcript import SqlTranscript
 
 
 def turn(source: str = "model") -> Turn:
@@ -39,7 +39,7 @@ def test_any_other_words_do_not(source: str):
 
 
 async def test_a_retry_is_known_by_what_was_kept(database: Database):
-    transcript = SqliteTranscript(database)
+    transcript = SqlTranscript(database)
     await transcript.save(masked_turn(turn()))
     kept = await transcript.find_by_key("u", "k")
     assert kept is not None

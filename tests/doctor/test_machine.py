@@ -133,8 +133,8 @@ def test_a_folder_that_others_can_read():
         Path(place).chmod(0o755)
         settings = Settings(data_dir=Path(place) / "data")
         settings.data_dir.mkdir(mode=0o755)
-        settings.database_path.write_bytes(b"")
-        settings.database_path.chmod(0o644)
+        settings.database_at.write_bytes(b"")
+        settings.database_at.chmod(0o644)
         state, said = machine.folder(settings)
         assert state == "warning"
         assert f"chmod 700 {settings.data_dir}" in said

@@ -26,8 +26,8 @@ from schemathesis.specs.openapi.checks import (
 from kefu.app import create_app
 from kefu.http.auth import ApiKeys
 from kefu.settings import load_settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_keys import SqliteKeys
+from kefu.stores.keys import SqlKeys
+from kefu.stores.opening import open_database
 from tests.conftest import desk_app
 from tests.e2e.desk_process import wait_until
 from tests.fakes import ScriptedGenerator
@@ -47,8 +47,8 @@ def admin_key_and_origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     """A desk with fake models, behind a real socket."""
     folder: Path = tmp_path_factory.mktemp("schema")
     settings = load_settings({"data_dir": folder / "data"})
-    with open_database(settings.database_path) as database:
-        key = ApiKeys(SqliteKeys(database)).create("admin")
+    with open_database(settings.database_at) as database:
+        key = ApiKeys(SqlKeys(database)).create("admin")
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     config = uvicorn.Config(

@@ -10,11 +10,11 @@ from kefu.intent.service import Intents, open_intents
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.service import Knowledge, open_knowledge
 from kefu.settings import IntentSettings, Settings
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_golden import SqliteGolden
-from kefu.stores.sqlite_intents import SqliteActions
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.database import Database
+from kefu.stores.golden import SqlGolden
+from kefu.stores.intents import SqlActions
+from kefu.stores.knowledge import SqlKnowledge
+from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics
 from tests.fakes import HashingEncoder
 
@@ -30,19 +30,19 @@ async def encoder() -> AsyncIterator[BatchedEncoder]:
 
 @pytest.fixture
 async def knowledge(database: Database, encoder: BatchedEncoder, settings: Settings) -> Knowledge:
-    knowledge = await open_knowledge(SqliteKnowledge(database), encoder, settings.knowledge)
+    knowledge = await open_knowledge(SqlKnowledge(database), encoder, settings.knowledge)
     await knowledge.import_entries([FEE, RETURN])
     return knowledge
 
 
 @pytest.fixture
-def transcript(database: Database) -> SqliteTranscript:
-    return SqliteTranscript(database)
+def transcript(database: Database) -> SqlTranscript:
+    return SqlTranscript(database)
 
 
 @pytest.fixture
-def golden(database: Database) -> SqliteGolden:
-    return SqliteGolden(database)
+def golden(database: Database) -> SqlGolden:
+    return SqlGolden(database)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def untrained(database: Database, tmp_path: Path) -> AsyncIterator[Intents
     """A shop that has taught no intents."""
     settings = IntentSettings()
     intents = await open_intents(
-        tmp_path / "intents", SqliteActions(database), "hashing-128", settings, Metrics()
+        tmp_path / "intents", SqlActions(database), "hashing-128", settings, Metrics()
     )
     yield intents
     intents.close()

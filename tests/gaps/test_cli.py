@@ -21,9 +21,9 @@ from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.knowledge.importing import derived_id
 from kefu.knowledge.service import open_knowledge
 from kefu.settings import Settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.knowledge import SqlKnowledge
+from kefu.stores.opening import open_database
+from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics
 from tests.fakes import HashingEncoder
 from tests.gaps.conftest import FEE, RETURN
@@ -49,12 +49,12 @@ def shop(settings: Settings) -> Settings:
     ]
 
     async def fill() -> None:
-        with open_database(settings.database_path) as database:
+        with open_database(settings.database_at) as database:
             async with BatchedEncoder(HashingEncoder(), 8, 64, Metrics()) as encoder:
-                store = SqliteKnowledge(database)
+                store = SqlKnowledge(database)
                 knowledge = await open_knowledge(store, encoder, settings.knowledge)
                 await knowledge.import_entries([FEE, RETURN])
-            transcript = SqliteTranscript(database)
+            transcript = SqlTranscript(database)
             for turn in turns:
                 await transcript.save(turn)
             await transcript.rate("cid", "t3", Rating("down", "问的是礼物"))

@@ -11,7 +11,7 @@ from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.importing import derived_id
 from kefu.knowledge.service import Knowledge
-from kefu.stores.sqlite_golden import SqliteGolden
+from kefu.stores.golden import SqlGolden
 
 GIFT = Draft("可以包装成礼物吗", "可以，下单时选“礼品包装”。")
 
@@ -19,7 +19,7 @@ GIFT = Draft("可以包装成礼物吗", "可以，下单时选“礼品包装�
 class Shop:
     """Everything a promotion works on."""
 
-    def __init__(self, knowledge: Knowledge, encoder: BatchedEncoder, golden: SqliteGolden):
+    def __init__(self, knowledge: Knowledge, encoder: BatchedEncoder, golden: SqlGolden):
         self.knowledge, self.encoder, self.golden = knowledge, encoder, golden
 
     async def promote(self, draft: Draft, **how: bool) -> PromotionReport:
@@ -30,7 +30,7 @@ class Shop:
 
 
 @pytest.fixture
-def shop(knowledge: Knowledge, encoder: BatchedEncoder, golden: SqliteGolden) -> Shop:
+def shop(knowledge: Knowledge, encoder: BatchedEncoder, golden: SqlGolden) -> Shop:
     return Shop(knowledge, encoder, golden)
 
 

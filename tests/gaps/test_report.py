@@ -15,7 +15,7 @@ from kefu.intent.classifier import Prediction
 from kefu.intent.service import Intents
 from kefu.knowledge.service import Knowledge
 from kefu.stamps import now_ms
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.transcript import SqlTranscript
 
 NOW = now_ms()
 DAY = 24 * 3600 * 1000
@@ -23,7 +23,7 @@ DAY = 24 * 3600 * 1000
 
 @dataclass
 class Shop:
-    transcript: SqliteTranscript
+    transcript: SqlTranscript
     knowledge: Knowledge
     encoder: BatchedEncoder
     intents: module.Intents
@@ -45,7 +45,7 @@ class Shop:
 
 @pytest.fixture
 def shop(
-    transcript: SqliteTranscript,
+    transcript: SqlTranscript,
     knowledge: Knowledge,
     encoder: BatchedEncoder,
     untrained: Intents,

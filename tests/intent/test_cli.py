@@ -24,9 +24,9 @@ from kefu.intent.actions import Action
 from kefu.intent.dataset import OUT_OF_SCOPE
 from kefu.intent.versions import Versions
 from kefu.settings import Settings, usable_cpus
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_intents import SqliteActions
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.intents import SqlActions
+from kefu.stores.opening import open_database
+from kefu.stores.transcript import SqlTranscript
 from tests.command_line import Run, commands
 from tests.fakes import HashingEncoder
 from tests.intent.small_models import STRANGE, TEXTS, damage, save_model
@@ -424,8 +424,8 @@ def test_actions_are_set_listed_and_removed(run: Run, settings: Settings):
         assert words in shown
     assert run("action", "remove", "human").ok() == "human: no action.\n"
     run("action", "remove", "human").failed(1, "'human' has no action")
-    with open_database(settings.database_path) as database:
-        _, found = SqliteActions(database).load()
+    with open_database(settings.database_at) as database:
+        _, found = SqlActions(database).load()
     assert found["thanks"] == Action("reply", "不客气", "[b]Sure[/b]")
     assert found.keys() == {"thanks", "weather/find"}
 
@@ -455,11 +455,11 @@ def test_an_action_that_cannot_be_is_refused(run: Run, name: str):
 
 def save_turns(settings: Settings, *questions: str) -> None:
     async def save() -> None:
-        transcript = SqliteTranscript(database)
+        transcript = SqlTranscript(database)
         for number, question in enumerate(questions):
             await transcript.save(Turn(uid=f"u{number}", conversation_id="c", question=question))
 
-    with open_database(settings.database_path) as database:
+    with open_database(settings.database_at) as database:
         asyncio.run(save())
 
 

@@ -19,8 +19,8 @@ from kefu.intent.sample_shop import ACTIONS, FILES, sample_examples, teach_sampl
 from kefu.intent.service import open_intents
 from kefu.intent.training import Trained, train
 from kefu.settings import Settings, usable_cpus
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_intents import SqliteActions
+from kefu.stores.database import Database
+from kefu.stores.intents import SqlActions
 from kefu.telemetry import Metrics
 
 QUESTIONS = Path(__file__).parents[1] / "data" / "intent_questions.csv"
@@ -114,7 +114,7 @@ async def test_a_demo_is_taught_at_its_first_start(
     settings: Settings, database: Database, encoder: OnnxEncoder
 ):
     intents = await open_intents(
-        settings.intents_dir, SqliteActions(database), encoder.id, settings.intents, Metrics()
+        settings.intents_dir, SqlActions(database), encoder.id, settings.intents, Metrics()
     )
     await teach_sample(intents, encoder)
     assert intents.version is not None

@@ -17,8 +17,9 @@ from kefu.intent.service import Intents, open_intents
 from kefu.intent.training import save, train
 from kefu.intent.versions import Versions
 from kefu.settings import Settings
-from kefu.stores.sqlite import Database, open_database
-from kefu.stores.sqlite_intents import SqliteActions
+from kefu.stores.database import Database
+from kefu.stores.intents import SqlActions
+from kefu.stores.opening import open_database
 from kefu.telemetry import Metrics
 from tests.fakes import HashingEncoder
 from tests.intent.small_models import add_model, damage, examples
@@ -39,7 +40,7 @@ async def open_desk(settings: Settings, database: Database) -> AsyncIterator[Ope
     opened = []
 
     async def open_one() -> Intents:
-        actions = SqliteActions(database)
+        actions = SqlActions(database)
         intents = await open_intents(
             settings.intents_dir, actions, HashingEncoder.id, settings.intents, Metrics()
         )
@@ -330,8 +331,8 @@ async def test_actions_of_another_process_are_noticed(
     await intents.refresh()
     found = await intents.predict("谢谢", Compared(VECTORS(["谢谢"])[0]))
     assert intents.action_for(found) is None
-    with open_database(settings.database_path) as other:
-        actions = SqliteActions(other)
+    with open_database(settings.database_at) as other:
+        actions = SqlActions(other)
         actions.save({"thanks": THANKS, "human_agent": Action("handoff", "请稍等。")})
         await intents.refresh()
         assert intents.actions.keys() == {"thanks", "human_agent"}

@@ -10,8 +10,8 @@ from kefu.knowledge.entry import Entry
 from kefu.knowledge.evaluate import Evaluation, LabelledQuery, evaluate, read_queries
 from kefu.knowledge.service import open_knowledge
 from kefu.settings import KnowledgeSettings
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.database import Database
+from kefu.stores.knowledge import SqlKnowledge
 from kefu.telemetry import Metrics
 from tests.fakes import HashingEncoder
 
@@ -23,7 +23,7 @@ async def encoder() -> AsyncIterator[BatchedEncoder]:
 
 
 async def test_figures(database: Database, encoder: BatchedEncoder) -> None:
-    knowledge = await open_knowledge(SqliteKnowledge(database), encoder, KnowledgeSettings())
+    knowledge = await open_knowledge(SqlKnowledge(database), encoder, KnowledgeSettings())
     await knowledge.import_entries(
         [
             Entry("return", "怎么退货", "a"),
@@ -49,7 +49,7 @@ async def test_figures(database: Database, encoder: BatchedEncoder) -> None:
 
 
 async def test_no_queries_no_figures(database: Database, encoder: BatchedEncoder) -> None:
-    knowledge = await open_knowledge(SqliteKnowledge(database), encoder, KnowledgeSettings())
+    knowledge = await open_knowledge(SqlKnowledge(database), encoder, KnowledgeSettings())
     result = await evaluate([], knowledge, encoder)
     assert result == Evaluation(None, None, None, 0, None, None, None, 0, 0)
 

@@ -14,8 +14,8 @@ from kefu.knowledge.evaluate import LabelledQuery, evaluate, read_queries
 from kefu.knowledge.sample_shop import sample_entries
 from kefu.knowledge.service import Knowledge, open_knowledge
 from kefu.settings import KnowledgeSettings
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.database import Database
+from kefu.stores.knowledge import SqlKnowledge
 from kefu.telemetry import Metrics
 
 QUESTIONS = Path(__file__).parents[1] / "data" / "shop_questions.jsonl"
@@ -33,7 +33,7 @@ async def encoder(models_dir: Path) -> AsyncIterator[BatchedEncoder]:
 
 @pytest.fixture
 async def shop(database: Database, encoder: BatchedEncoder) -> Knowledge:
-    knowledge = await open_knowledge(SqliteKnowledge(database), encoder, SETTINGS)
+    knowledge = await open_knowledge(SqlKnowledge(database), encoder, SETTINGS)
     await knowledge.import_entries(sample_entries())
     return knowledge
 

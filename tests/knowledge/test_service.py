@@ -19,8 +19,8 @@ from kefu.knowledge.service import ImportReport, Knowledge, open_knowledge
 from kefu.knowledge.sources import Source
 from kefu.knowledge.vectors import indexed, texts_of
 from kefu.settings import KnowledgeSettings
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.database import Database
+from kefu.stores.knowledge import SqlKnowledge
 from kefu.telemetry import Metrics
 from tests.fakes import HashingEncoder
 
@@ -41,12 +41,12 @@ async def encoder() -> AsyncIterator[BatchedEncoder]:
 
 
 @pytest.fixture
-def store(database: Database) -> SqliteKnowledge:
-    return SqliteKnowledge(database)
+def store(database: Database) -> SqlKnowledge:
+    return SqlKnowledge(database)
 
 
 @pytest.fixture
-async def knowledge(store: SqliteKnowledge, encoder: BatchedEncoder) -> Knowledge:
+async def knowledge(store: SqlKnowledge, encoder: BatchedEncoder) -> Knowledge:
     return await open_knowledge(store, encoder, SETTINGS)
 
 
@@ -92,7 +92,7 @@ async def test_compare_only_looks(knowledge: Knowledge) -> None:
 
 
 async def test_another_process_is_noticed(
-    knowledge: Knowledge, store: SqliteKnowledge, encoder: BatchedEncoder
+    knowledge: Knowledge, store: SqlKnowledge, encoder: BatchedEncoder
 ) -> None:
     assert not await knowledge.refresh()
     other = await open_knowledge(store, encoder, SETTINGS)
@@ -107,7 +107,7 @@ async def test_another_process_is_noticed(
 
 
 async def test_listeners_hear_what_changed_once_it_can_be_found(
-    knowledge: Knowledge, store: SqliteKnowledge, encoder: BatchedEncoder
+    knowledge: Knowledge, store: SqlKnowledge, encoder: BatchedEncoder
 ) -> None:
     heard: list[tuple[set[str], frozenset[str], set[str]]] = []
 
@@ -134,7 +134,7 @@ async def test_listeners_hear_what_changed_once_it_can_be_found(
 
 
 async def test_what_was_deleted_and_is_back_is_found(
-    knowledge: Knowledge, store: SqliteKnowledge, encoder: BatchedEncoder
+    knowledge: Knowledge, store: SqlKnowledge, encoder: BatchedEncoder
 ) -> None:
     await knowledge.import_entries([RETURN, INVOICE])
     await knowledge.delete_entries(["return"])
@@ -145,7 +145,7 @@ async def test_what_was_deleted_and_is_back_is_found(
 
 
 async def test_one_change_reads_one_entry(
-    knowledge: Knowledge, store: SqliteKnowledge, monkeypatch: pytest.MonkeyPatch
+    knowledge: Knowledge, store: SqlKnowledge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await knowledge.import_entries([RETURN, INVOICE])
     read: list[object] = []
@@ -163,7 +163,7 @@ async def test_one_change_reads_one_entry(
 
 async def test_a_change_beside_one_of_another_process_shows_both(
     knowledge: Knowledge,
-    store: SqliteKnowledge,
+    store: SqlKnowledge,
     encoder: BatchedEncoder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -185,7 +185,7 @@ async def test_a_change_beside_one_of_another_process_shows_both(
 
 async def test_much_is_read_in_steps(
     knowledge: Knowledge,
-    store: SqliteKnowledge,
+    store: SqlKnowledge,
     encoder: BatchedEncoder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -209,7 +209,7 @@ async def test_a_trial_changes_nothing(knowledge: Knowledge, encoder: BatchedEnc
 
 
 async def test_entries_that_an_older_kefu_saved_get_the_vectors_they_lack(
-    knowledge: Knowledge, database: Database, store: SqliteKnowledge, encoder: BatchedEncoder
+    knowledge: Knowledge, database: Database, store: SqlKnowledge, encoder: BatchedEncoder
 ) -> None:
     await knowledge.import_entries([RETURN])
     shorter = (
@@ -222,7 +222,7 @@ async def test_entries_that_an_older_kefu_saved_get_the_vectors_they_lack(
 
 
 async def test_vectors_of_another_encoder_are_made_anew(
-    knowledge: Knowledge, store: SqliteKnowledge, encoder: BatchedEncoder
+    knowledge: Knowledge, store: SqlKnowledge, encoder: BatchedEncoder
 ) -> None:
     await knowledge.import_entries([RETURN, INVOICE])
     async with BatchedEncoder(OtherEncoder(), 8, 64, Metrics()) as other_encoder:
@@ -318,7 +318,7 @@ async def test_a_source_is_deleted_whole(knowledge: Knowledge) -> None:
 
 
 async def test_a_change_meets_what_another_process_has_just_changed(
-    knowledge: Knowledge, store: SqliteKnowledge, monkeypatch: pytest.MonkeyPatch
+    knowledge: Knowledge, store: SqlKnowledge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one writes while this one encodes: nothing of either is lost."""
     await knowledge.import_sources([table(RETURN)])
@@ -340,7 +340,7 @@ async def test_a_change_meets_what_another_process_has_just_changed(
 
 
 async def test_entries_are_switched_and_deleted_without_an_encoder(
-    knowledge: Knowledge, store: SqliteKnowledge
+    knowledge: Knowledge, store: SqlKnowledge
 ) -> None:
     await knowledge.import_sources([table(RETURN, INVOICE)])
     assert switch_entries(store, ["return", "return"], enabled=False) == 1

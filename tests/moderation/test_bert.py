@@ -20,8 +20,8 @@ from kefu.moderation.examples import Example
 from kefu.moderation.heads import BERT_SUFFIX, KEPT, HeadInUse, Heads, load
 from kefu.moderation.service import open_moderation
 from kefu.settings import ModerationSettings
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_moderation import SqliteModeration
+from kefu.stores.database import Database
+from kefu.stores.moderation import SqlModeration
 from kefu.telemetry import Metrics
 from tests.bert.small_models import HANZI, WORDS, installed, make_bert, real_bert
 from tests.fakes import HashingEncoder
@@ -116,7 +116,7 @@ async def test_a_desk_judges_by_it(
 
     settings = ModerationSettings.model_validate({"fraud": {"customer_hold": 0.5}})
     moderation = await open_moderation(
-        SqliteModeration(database), tmp_path, HashingEncoder.id, settings, Metrics()
+        SqlModeration(database), tmp_path, HashingEncoder.id, settings, Metrics()
     )
     version = Heads(tmp_path).add(write, BERT_SUFFIX)
     await moderation.refresh()

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from kefu.bench import moderation as bench
 from kefu.settings import Settings
+from kefu.stores.opening import open_database
 from kefu.stores.schema import audit
-from kefu.stores.sqlite import open_database
 from tests.bert.small_models import installed, make_bert
 from tests.command_line import Run, commands
 
@@ -93,7 +93,7 @@ def test_allowed_phrases(run: Run, words: Run, check: Callable[[str], str]):
 
 def test_who_did_it_is_in_the_audit(words: Run, settings: Settings):
     words("add", WORD, "--category", "abuse").ok()
-    with open_database(settings.database_path) as database, database.read() as connection:
+    with open_database(settings.database_at) as database, database.read() as connection:
         (row,) = connection.execute(select(audit)).all()
     assert row.actor.startswith("cli:")
     assert (row.action, row.subject) == ("word_added", f"word:{WORD}")

@@ -13,8 +13,8 @@ from kefu.moderation.categories import Category, Direction, Outcome
 from kefu.moderation.heads import SHIPPED, HeadInUse, Heads
 from kefu.moderation.service import Moderation, open_moderation
 from kefu.settings import CategorySettings, ModerationSettings
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_moderation import SqliteModeration
+from kefu.stores.database import Database
+from kefu.stores.moderation import SqlModeration
 from kefu.telemetry import Metrics
 from tests.fakes import HashingEncoder
 from tests.moderation.hand_made_heads import write_head
@@ -117,7 +117,7 @@ def test_without_any_head_meanings_pass(folder: Heads, in_use: HeadInUse, shippe
 async def opened(
     database: Database, folder: Path, settings: ModerationSettings | None = None
 ) -> Moderation:
-    store, chosen = SqliteModeration(database), settings or ModerationSettings()
+    store, chosen = SqlModeration(database), settings or ModerationSettings()
     return await open_moderation(store, folder, HashingEncoder.id, chosen, Metrics())
 
 

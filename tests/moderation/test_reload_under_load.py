@@ -19,9 +19,9 @@ from kefu.moderation.editing import Change
 from kefu.moderation.lexicon import Listing
 from kefu.moderation.service import Moderation
 from kefu.settings import Settings
-from kefu.stores import sqlite_long_lists
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_moderation import SqliteModeration
+from kefu.stores import long_lists
+from kefu.stores.moderation import SqlModeration
+from kefu.stores.opening import open_database
 
 WORDS = 200_000
 # Beside the made-up words: from the beginning, the middle and the end of the list.
@@ -39,9 +39,9 @@ def whole_list() -> list[Listing]:
 @pytest.fixture
 def import_list(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], int]]:
     """Saves the list as another process would."""
-    monkeypatch.setattr(sqlite_long_lists, "_PAUSE_SECONDS", 0)
-    with open_database(settings.database_path) as database:
-        store = SqliteModeration(database)
+    monkeypatch.setattr(long_lists, "_PAUSE_SECONDS", 0)
+    with open_database(settings.database_at) as database:
+        store = SqlModeration(database)
         change = Change("words_imported", "list.csv", put=whole_list())
         yield lambda: store.save(change, "cli:me")
 

@@ -17,8 +17,9 @@ from kefu.moderation.policy import PASSED
 from kefu.moderation.service import Moderation, open_moderation
 from kefu.moderation.words_in_use import FilterNotBuilt
 from kefu.settings import ModerationSettings, Settings
-from kefu.stores.sqlite import Database, open_database
-from kefu.stores.sqlite_moderation import SqliteModeration
+from kefu.stores.database import Database
+from kefu.stores.moderation import SqlModeration
+from kefu.stores.opening import open_database
 from kefu.telemetry import Metrics
 from tests.fakes import HashingEncoder
 
@@ -38,7 +39,7 @@ async def opened(
     metrics: Metrics | None = None,
 ) -> Moderation:
     return await open_moderation(
-        SqliteModeration(database),
+        SqlModeration(database),
         folder,
         HashingEncoder.id,
         settings or ModerationSettings(),
@@ -63,10 +64,10 @@ async def moderation(
 
 
 @pytest.fixture
-def other(settings: Settings) -> Iterator[SqliteModeration]:
+def other(settings: Settings) -> Iterator[SqlModeration]:
     """The store as another process has it."""
-    with open_database(settings.database_path) as database:
-        yield SqliteModeration(database)
+    with open_database(settings.database_at) as database:
+        yield SqlModeration(database)
 
 
 def outcome(moderation: Moderation, text: str = TEXT) -> Outcome:
@@ -168,7 +169,7 @@ async def test_what_cannot_be_listed_changes_nothing(moderation: Moderation):
 
 
 async def test_what_another_process_lists_is_taken_over(
-    moderation: Moderation, other: SqliteModeration
+    moderation: Moderation, other: SqlModeration
 ):
     listing = Listing(WORD, Category.ABUSE, HIGH)
     other.save(Change("word_added", WORD, put=[listing]), "cli:me")
@@ -181,7 +182,7 @@ async def test_what_another_process_lists_is_taken_over(
 
 
 async def test_two_processes_that_change_something_lose_nothing(
-    moderation: Moderation, other: SqliteModeration
+    moderation: Moderation, other: SqlModeration
 ):
     theirs = Listing("射雕英雄", Category.ABUSE, HIGH)
     other.save(Change("word_added", theirs.text, put=[theirs]), "cli:me")
@@ -196,7 +197,7 @@ async def test_without_a_change_nothing_is_built(moderation: Moderation):
 
 
 async def test_many_changes_are_worth_a_whole_build(
-    database: Database, tmp_path: Path, other: SqliteModeration
+    database: Database, tmp_path: Path, other: SqlModeration
 ):
     moderation = await opened(database, tmp_path, builder=FilterBuilder(small=0))
     await moderation.add_word(WORD, Category.ABUSE, HIGH, ACTOR)
@@ -238,7 +239,7 @@ async def test_a_desk_that_starts_with_such_words_has_those_of_kefu(
     database: Database, tmp_path: Path
 ):
     listing = Listing(WORD, Category.ABUSE, HIGH)
-    SqliteModeration(database).save(Change("word_added", WORD, put=[listing]), "cli:me")
+    SqlModeration(database).save(Change("word_added", WORD, put=[listing]), "cli:me")
     moderation = await opened(database, tmp_path, builder=NoFilter())
     assert any("too many patterns" in problem for problem in moderation.problems)
     assert outcome(moderation, "我们代开发票") in (Outcome.BLOCK, Outcome.HOLD)

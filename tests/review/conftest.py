@@ -5,27 +5,27 @@ import pytest
 from kefu.review.queue import ReviewQueue
 from kefu.review.review import Review
 from kefu.settings import ReviewSettings
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_audit import SqliteAudit
-from kefu.stores.sqlite_reviews import SqliteReviews
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.audit import SqlAudit
+from kefu.stores.database import Database
+from kefu.stores.reviews import SqlReviews
+from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics
 from tests.review.held import held_message, held_turn
 
 
 @pytest.fixture
-def reviews(database: Database) -> SqliteReviews:
-    return SqliteReviews(database)
+def reviews(database: Database) -> SqlReviews:
+    return SqlReviews(database)
 
 
 @pytest.fixture
-def audit(database: Database) -> SqliteAudit:
-    return SqliteAudit(database)
+def audit(database: Database) -> SqlAudit:
+    return SqlAudit(database)
 
 
 @pytest.fixture
-def transcript(database: Database) -> SqliteTranscript:
-    return SqliteTranscript(database)
+def transcript(database: Database) -> SqlTranscript:
+    return SqlTranscript(database)
 
 
 @pytest.fixture
@@ -34,12 +34,12 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def queue(reviews: SqliteReviews, metrics: Metrics) -> ReviewQueue:
+def queue(reviews: SqlReviews, metrics: Metrics) -> ReviewQueue:
     return ReviewQueue(reviews, ReviewSettings(), metrics)
 
 
 @pytest.fixture
-async def pending(queue: ReviewQueue, reviews: SqliteReviews) -> Review:
+async def pending(queue: ReviewQueue, reviews: SqlReviews) -> Review:
     """A customer's message that waits for a person."""
     await queue.hold(held_turn(), held_message())
     (review,) = await reviews.page("pending", 0, 10)

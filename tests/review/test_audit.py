@@ -12,12 +12,12 @@ from sqlalchemy.exc import IntegrityError
 
 from kefu.review import audit as module
 from kefu.review.audit import csv_lines, json_lines
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_audit import SqliteAudit, append
+from kefu.stores.audit import SqlAudit, append
+from kefu.stores.database import Database
 
 
 @pytest.fixture
-def filled(database: Database, audit: SqliteAudit, monkeypatch: pytest.MonkeyPatch) -> SqliteAudit:
+def filled(database: Database, audit: SqlAudit, monkeypatch: pytest.MonkeyPatch) -> SqlAudit:
     monkeypatch.setattr(module, "_PAGE", 2)
     for number in range(5):
         details = {"note": f"因为“{number}”,\n"}
@@ -25,7 +25,7 @@ def filled(database: Database, audit: SqliteAudit, monkeypatch: pytest.MonkeyPat
     return audit
 
 
-async def test_records_follow_each_other_and_are_read_on_from_any(filled: SqliteAudit):
+async def test_records_follow_each_other_and_are_read_on_from_any(filled: SqlAudit):
     first = await filled.after(0, 3)
     rest = await filled.after(first[-1].seq, 10)
     seqs = [record.seq for record in (*first, *rest)]
@@ -35,7 +35,7 @@ async def test_records_follow_each_other_and_are_read_on_from_any(filled: Sqlite
     assert await filled.about("word:other") == []
 
 
-async def test_both_exports_have_every_record(filled: SqliteAudit):
+async def test_both_exports_have_every_record(filled: SqlAudit):
     records = await filled.after(0, 10)
     lines = "".join([line async for line in json_lines(filled)])
     assert [json.loads(line)["details"] for line in lines.splitlines()] == [
@@ -56,9 +56,7 @@ async def test_both_exports_have_every_record(filled: SqliteAudit):
         "INSERT OR REPLACE INTO audit SELECT seq, 0, 'nobody', action, subject, details FROM audit",
     ],
 )
-async def test_no_record_is_changed_or_deleted(
-    filled: SqliteAudit, database: Database, change: str
-):
+async def test_no_record_is_changed_or_deleted(filled: SqlAudit, database: Database, change: str):
     before = await filled.after(0, 10)
     with pytest.raises(IntegrityError, match="append-only"):
         database.write(lambda c: c.execute(text(change)) and None)

@@ -20,9 +20,9 @@ from kefu.errors import InvalidInput, NotFound
 from kefu.review.queue import ReviewQueue
 from kefu.review.review import AlreadyDecided, Review
 from kefu.settings import ReviewSettings, Settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_reviews import SqliteReviews
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.opening import open_database
+from kefu.stores.reviews import SqlReviews
+from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics
 from tests.review.held import held_message, held_reply, held_turn
 
@@ -34,10 +34,10 @@ def waiting(settings: Settings) -> dict[str, Review]:
     """A customer's message and a reply that wait, by the id of their turn."""
 
     async def fill() -> dict[str, Review]:
-        with open_database(settings.database_path) as database:
+        with open_database(settings.database_at) as database:
             before = held_turn("t0", source="faq", question="在吗", reply="在的")
-            await SqliteTranscript(database).save(before)
-            store = SqliteReviews(database)
+            await SqlTranscript(database).save(before)
+            store = SqlReviews(database)
             queue = ReviewQueue(store, ReviewSettings(), Metrics())
             await queue.hold(held_turn("t1"), held_message("帮我刷单，电话13800138000"))
             soon = ReviewQueue(store, ReviewSettings(minutes=2), Metrics())

@@ -14,24 +14,24 @@ from kefu.review.queue import ReviewQueue
 from kefu.review.review import Review
 from kefu.settings import ReviewSettings
 from kefu.stamps import now_ms
-from kefu.stores.sqlite_audit import SqliteAudit
-from kefu.stores.sqlite_reviews import SqliteReviews
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.audit import SqlAudit
+from kefu.stores.reviews import SqlReviews
+from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics
 from tests.review.held import held_message, held_reply, held_turn
 
 AT_ONCE = ReviewSettings(minutes=1e-9)
 
 
-async def pending_ids(reviews: SqliteReviews) -> list[str]:
+async def pending_ids(reviews: SqlReviews) -> list[str]:
     return [review.turn_id for review in await reviews.page("pending", 0, 100)]
 
 
 async def test_a_held_turn_and_its_review_are_kept_together(
     queue: ReviewQueue,
-    reviews: SqliteReviews,
-    transcript: SqliteTranscript,
-    audit: SqliteAudit,
+    reviews: SqlReviews,
+    transcript: SqlTranscript,
+    audit: SqlAudit,
 ):
     before = now_ms()
     turn = held_turn(idempotency_key="k")
@@ -48,7 +48,7 @@ async def test_a_held_turn_and_its_review_are_kept_together(
 
 
 async def test_a_review_that_cannot_be_kept_keeps_no_turn(
-    pending: Review, reviews: SqliteReviews, transcript: SqliteTranscript, audit: SqliteAudit
+    pending: Review, reviews: SqlReviews, transcript: SqlTranscript, audit: SqlAudit
 ):
     records = await audit.after(0, 10)
     with pytest.raises(IntegrityError):
@@ -58,7 +58,7 @@ async def test_a_review_that_cannot_be_kept_keeps_no_turn(
 
 
 async def test_a_key_that_was_answered_holds_nothing_again(
-    queue: ReviewQueue, reviews: SqliteReviews, transcript: SqliteTranscript
+    queue: ReviewQueue, reviews: SqlReviews, transcript: SqlTranscript
 ):
     answered = held_turn(source="faq", reply="8元", idempotency_key="k")
     await transcript.save(answered)
@@ -68,7 +68,7 @@ async def test_a_key_that_was_answered_holds_nothing_again(
 
 
 async def test_a_turn_that_was_never_answered_may_be_held_on_the_retry(
-    queue: ReviewQueue, reviews: SqliteReviews, transcript: SqliteTranscript
+    queue: ReviewQueue, reviews: SqlReviews, transcript: SqlTranscript
 ):
     await transcript.save(held_turn("t1", status="failed", reply="", idempotency_key="k"))
     await queue.hold(held_turn("t2", idempotency_key="k"), held_message())
@@ -77,7 +77,7 @@ async def test_a_turn_that_was_never_answered_may_be_held_on_the_retry(
 
 
 async def test_words_that_were_not_answered_are_noted_in_the_audit(
-    queue: ReviewQueue, transcript: SqliteTranscript, audit: SqliteAudit
+    queue: ReviewQueue, transcript: SqlTranscript, audit: SqlAudit
 ):
     turn = held_turn(source="blocked")
     await queue.block(turn, [Reason(Category.GAMBLING, Outcome.BLOCK, word="六合彩")])
@@ -88,7 +88,7 @@ async def test_words_that_were_not_answered_are_noted_in_the_audit(
 
 
 async def test_what_is_overdue_expires_and_the_rest_waits(
-    reviews: SqliteReviews, audit: SqliteAudit, metrics: Metrics, queue: ReviewQueue
+    reviews: SqlReviews, audit: SqlAudit, metrics: Metrics, queue: ReviewQueue
 ):
     await ReviewQueue(reviews, AT_ONCE, metrics).hold(held_turn("late"), held_message())
     await queue.hold(held_turn("t2"), held_message())
@@ -101,7 +101,7 @@ async def test_what_is_overdue_expires_and_the_rest_waits(
 
 
 async def test_the_queue_is_full_at_its_limit_and_not_after_a_verdict_elsewhere(
-    reviews: SqliteReviews, metrics: Metrics
+    reviews: SqlReviews, metrics: Metrics
 ):
     queue = ReviewQueue(reviews, ReviewSettings(max_waiting=2), metrics)
     for number in range(2):
@@ -119,7 +119,7 @@ async def test_the_queue_is_full_at_its_limit_and_not_after_a_verdict_elsewhere(
 
 
 async def test_the_list_begins_with_the_nearest_deadline_and_has_pages(
-    queue: ReviewQueue, reviews: SqliteReviews, metrics: Metrics
+    queue: ReviewQueue, reviews: SqlReviews, metrics: Metrics
 ):
     for number in range(3):
         await queue.hold(held_turn(f"t{number}"), held_message())
@@ -134,7 +134,7 @@ async def test_the_list_begins_with_the_nearest_deadline_and_has_pages(
 
 
 async def test_a_conversation_with_a_held_message_is_not_swept(
-    pending: Review, reviews: SqliteReviews, transcript: SqliteTranscript
+    pending: Review, reviews: SqlReviews, transcript: SqlTranscript
 ):
     await transcript.save(Turn("bob", "talk-bob", "在吗", created_at_ms=1, turn_id="b"))
     later = now_ms() + 1000

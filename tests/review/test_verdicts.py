@@ -16,13 +16,13 @@ from kefu.review.examples import examples_csv
 from kefu.review.queue import ReviewQueue
 from kefu.review.review import AlreadyDecided, Held, Review
 from kefu.review.verdicts import MAX_NOTE, MAX_TEXT, Decision, decide, get_review
-from kefu.stores.sqlite_audit import SqliteAudit
-from kefu.stores.sqlite_reviews import SqliteReviews
+from kefu.stores.audit import SqlAudit
+from kefu.stores.reviews import SqlReviews
 from tests.review.held import held_message, held_reply, held_turn
 
 
 async def test_a_decision_is_kept_with_who_took_it_and_why(
-    pending: Review, reviews: SqliteReviews, audit: SqliteAudit
+    pending: Review, reviews: SqlReviews, audit: SqlAudit
 ):
     decision = Decision("edited", " 请走官方渠道。 ", note="a known customer")
     decided = await decide(reviews, pending.id, decision, "key:ab12")
@@ -43,7 +43,7 @@ async def test_a_decision_is_kept_with_who_took_it_and_why(
 
 
 async def test_of_two_people_at_once_the_second_learns_who_was_first(
-    pending: Review, reviews: SqliteReviews, audit: SqliteAudit
+    pending: Review, reviews: SqlReviews, audit: SqlAudit
 ):
     outcomes = await asyncio.gather(
         decide(reviews, pending.id, Decision("approved"), "cli:ann"),
@@ -60,7 +60,7 @@ async def test_of_two_people_at_once_the_second_learns_who_was_first(
     assert len(await reviews.examples()) == 1
 
 
-async def test_an_expired_one_is_decided_no_more(pending: Review, reviews: SqliteReviews):
+async def test_an_expired_one_is_decided_no_more(pending: Review, reviews: SqlReviews):
     assert await reviews.expire(pending.deadline_ms - 1) == 0
     assert await reviews.expire(pending.deadline_ms) == 1
     with pytest.raises(AlreadyDecided, match="expired by kefu"):
@@ -68,14 +68,14 @@ async def test_an_expired_one_is_decided_no_more(pending: Review, reviews: Sqlit
     assert await reviews.examples() == []
 
 
-async def test_the_beginning_of_an_id_will_do(pending: Review, reviews: SqliteReviews):
+async def test_the_beginning_of_an_id_will_do(pending: Review, reviews: SqlReviews):
     assert await get_review(reviews, pending.id[:6]) == pending
     for unknown in ("", "%", pending.id[:5], "g" * 8, "f" * 64, "\x00"):
         with pytest.raises(NotFound):
             await get_review(reviews, unknown)
 
 
-async def test_a_beginning_that_several_have_is_refused(reviews: SqliteReviews, pending: Review):
+async def test_a_beginning_that_several_have_is_refused(reviews: SqlReviews, pending: Review):
     for number in range(2):
         review = Review("t1", "ann", held_message(), 0, id=f"abcdef{number}")
         await reviews.hold(held_turn(f"n{number}"), review)
@@ -97,7 +97,7 @@ async def test_a_beginning_that_several_have_is_refused(reviews: SqliteReviews, 
     ],
 )
 async def test_what_cannot_be_said_decides_nothing(
-    decision: Decision, pending: Review, reviews: SqliteReviews
+    decision: Decision, pending: Review, reviews: SqlReviews
 ):
     with pytest.raises(InvalidInput):
         await decide(reviews, pending.id, decision, "cli:ann")
@@ -118,7 +118,7 @@ async def test_what_cannot_be_said_decides_nothing(
     ],
 )
 async def test_every_decision_is_an_example(
-    held: Held, decision: Decision, is_bad: bool, queue: ReviewQueue, reviews: SqliteReviews
+    held: Held, decision: Decision, is_bad: bool, queue: ReviewQueue, reviews: SqlReviews
 ):
     await queue.hold(held_turn(), held)
     (review,) = await reviews.page("pending", 0, 1)
@@ -128,7 +128,7 @@ async def test_every_decision_is_an_example(
     assert (example.category, example.direction) == (held.category, held.direction)
 
 
-async def judge(queue: ReviewQueue, reviews: SqliteReviews, turn_id: str, *held: Any) -> None:
+async def judge(queue: ReviewQueue, reviews: SqlReviews, turn_id: str, *held: Any) -> None:
     message, decision = held
     await queue.hold(held_turn(turn_id), message)
     (review,) = await reviews.page("pending", 0, 1)
@@ -136,7 +136,7 @@ async def judge(queue: ReviewQueue, reviews: SqliteReviews, turn_id: str, *held:
 
 
 async def test_an_export_is_read_by_the_training_and_has_no_personal_data(
-    queue: ReviewQueue, reviews: SqliteReviews
+    queue: ReviewQueue, reviews: SqlReviews
 ):
     for number, (held, decision) in enumerate(
         [

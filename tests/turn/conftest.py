@@ -20,13 +20,13 @@ from kefu.paraphrase.loading import DEFAULT
 from kefu.reading.shared import SharedReader
 from kefu.review.queue import ReviewQueue
 from kefu.settings import ConversationSettings, RepliesSettings, Settings
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_answers import SqliteAnswers
-from kefu.stores.sqlite_intents import SqliteActions
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
-from kefu.stores.sqlite_moderation import SqliteModeration
-from kefu.stores.sqlite_reviews import SqliteReviews
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.answers import SqlAnswers
+from kefu.stores.database import Database
+from kefu.stores.intents import SqlActions
+from kefu.stores.knowledge import SqlKnowledge
+from kefu.stores.moderation import SqlModeration
+from kefu.stores.reviews import SqlReviews
+from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics
 from kefu.turn.context import Contexts
 from kefu.turn.desk import Desk, UidQueues
@@ -60,7 +60,7 @@ class Bench:
     """A desk with real storage and models that are fakes."""
 
     desk: Desk
-    transcript: SqliteTranscript
+    transcript: SqlTranscript
     contexts: Contexts
     intents: Intents
     knowledge: Knowledge
@@ -68,7 +68,7 @@ class Bench:
     encoder: BatchedEncoder
     metrics: Metrics
     moderation: Moderation
-    reviews: SqliteReviews
+    reviews: SqlReviews
     pipeline: Pipeline
     queues: UidQueues
     queue: ReviewQueue
@@ -91,23 +91,23 @@ async def open_bench(
 ) -> AsyncIterator[OpenBench]:
     metrics = Metrics()
     async with BatchedEncoder(HashingEncoder(), 8, 64, metrics) as encoder:
-        knowledge = await open_knowledge(SqliteKnowledge(database), encoder, settings.knowledge)
+        knowledge = await open_knowledge(SqlKnowledge(database), encoder, settings.knowledge)
         await knowledge.import_entries(ENTRIES)
         intents = await open_intents(
-            settings.intents_dir, SqliteActions(database), encoder.id, settings.intents, metrics
+            settings.intents_dir, SqlActions(database), encoder.id, settings.intents, metrics
         )
         judge = Judge(None, DEFAULT)
         answers = await open_answers(
-            SqliteAnswers(database), knowledge, encoder, judge, settings.answers, metrics
+            SqlAnswers(database), knowledge, encoder, judge, settings.answers, metrics
         )
         moderation = await open_moderation(
-            SqliteModeration(database),
+            SqlModeration(database),
             settings.moderation_dir,
             encoder.id,
             settings.moderation,
             metrics,
         )
-        reviews = SqliteReviews(database)
+        reviews = SqlReviews(database)
         queue = ReviewQueue(reviews, settings.review, metrics)
         gate = Gate(moderation, queue, encoder, settings.replies)
         flights = Flights[Draft](answers.count)
@@ -119,7 +119,7 @@ async def open_bench(
             reader: Any = None,
             style: PromptStyle = "completion",
         ) -> Bench:
-            transcript = SqliteTranscript(database)
+            transcript = SqlTranscript(database)
             contexts = Contexts(transcript, conversation)
             limit = ConcurrencyLimit(settings.server.aim_seconds, metrics)
             pipeline = Pipeline(

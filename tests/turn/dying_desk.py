@@ -18,10 +18,11 @@ from kefu.review.queue import ReviewQueue
 from kefu.review.review import Review
 from kefu.review.verdicts import Decision, decide
 from kefu.settings import Settings
-from kefu.stores import sqlite_reviews
-from kefu.stores.sqlite import Database, open_database
-from kefu.stores.sqlite_reviews import SqliteReviews
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores import reviews
+from kefu.stores.database import Database
+from kefu.stores.opening import open_database
+from kefu.stores.reviews import SqlReviews
+from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics
 from kefu.turn.context import Contexts
 from kefu.turn.desk import UidQueues
@@ -37,8 +38,8 @@ class NoPipeline:
 
 def verdicts_of(database: Database, doorbell: Doorbell, metrics: Metrics) -> Verdicts:
     """What carries out verdicts on held replies."""
-    settings, store = Settings(), SqliteReviews(database)
-    transcript = SqliteTranscript(database)
+    settings, store = Settings(), SqlReviews(database)
+    transcript = SqlTranscript(database)
     contexts = Contexts(transcript, settings.conversation)
     queue = ReviewQueue(store, settings.review, metrics)
     return Verdicts(
@@ -60,17 +61,17 @@ def die() -> None:
 
 def die_in_the_transaction() -> None:
     """After all of it was written, and before it is committed."""
-    note = sqlite_reviews.append
+    note = reviews.append
 
     def append(connection: Connection, actor: str, action: str, *rest: Any) -> None:
         note(connection, actor, action, *rest)
         if action == "delivered":
             die()
 
-    sqlite_reviews.append = append
+    reviews.append = append
 
 
-class DyingStore(SqliteReviews):
+class DyingStore(SqlReviews):
     """Dies when it is on disk, and before anybody learns of it."""
 
     async def deliver(self, review: Review, *rest: Any) -> bool:
@@ -80,7 +81,7 @@ class DyingStore(SqliteReviews):
 
 
 async def main(database: Database, review_id: str, moment: str) -> None:
-    store = SqliteReviews(database)
+    store = SqlReviews(database)
     await decide(store, review_id, Decision("approved"), "cli:ann")
     if moment == "decided":
         die()

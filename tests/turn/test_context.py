@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kefu.settings import ConversationSettings
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.database import Database
+from kefu.stores.transcript import SqlTranscript
 from kefu.turn import context
 from kefu.turn.context import Contexts
 from kefu.turn.reply import Round
@@ -14,7 +14,7 @@ from kefu.turn.tokens import cut_to_tokens, estimate_tokens
 
 
 def contexts(database: Database, **settings) -> Contexts:
-    return Contexts(SqliteTranscript(database), ConversationSettings(**settings))
+    return Contexts(SqlTranscript(database), ConversationSettings(**settings))
 
 
 def test_the_newest_rounds_within_the_budget_are_kept(database: Database):

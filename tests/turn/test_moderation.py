@@ -14,7 +14,7 @@ from kefu.moderation.checker import Checker
 from kefu.moderation.policy import PASSED, Reason, Verdict
 from kefu.moderation.service import Moderation
 from kefu.settings import ConversationSettings, RepliesSettings, ReviewSettings, Settings
-from kefu.stores.sqlite import Database
+from kefu.stores.database import Database
 from kefu.turn.desk import Desk
 from kefu.turn.reply import Message, Reply
 from tests.fakes import ScriptedGenerator

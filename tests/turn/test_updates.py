@@ -20,10 +20,11 @@ from kefu.review.review import Review
 from kefu.review.verdicts import Decision, decide
 from kefu.settings import ConversationSettings, ReviewSettings, Settings
 from kefu.stamps import now_ms
-from kefu.stores.sqlite import Database, open_database
-from kefu.stores.sqlite_audit import SqliteAudit
-from kefu.stores.sqlite_reviews import SqliteReviews
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.audit import SqlAudit
+from kefu.stores.database import Database
+from kefu.stores.opening import open_database
+from kefu.stores.reviews import SqlReviews
+from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics
 from kefu.turn.doorbell import Doorbell
 from kefu.turn.updates import Updates
@@ -36,7 +37,7 @@ TOLD = {"reply": DRAFT["text"], "source": "model", "confidence": 0.8}
 
 
 async def hold(database: Database, turn_id: str = "t1", uid: str = "ann", **turn: Any) -> Review:
-    store = SqliteReviews(database)
+    store = SqlReviews(database)
     queue = ReviewQueue(store, ReviewSettings(), Metrics())
     await queue.hold(held_turn(turn_id, uid, **turn), held_reply())
     found = await store.page("pending", 0, 100)
@@ -44,7 +45,7 @@ async def hold(database: Database, turn_id: str = "t1", uid: str = "ann", **turn
 
 
 async def approve(database: Database, review: Review) -> None:
-    await decide(SqliteReviews(database), review.id, Decision("approved"), "cli:ann")
+    await decide(SqlReviews(database), review.id, Decision("approved"), "cli:ann")
 
 
 async def deliver(database: Database, doorbell: Doorbell | None = None) -> None:
@@ -56,7 +57,7 @@ async def deliver(database: Database, doorbell: Doorbell | None = None) -> None:
 
 def updates_of(database: Database, idle_seconds: float = 3600) -> Updates:
     conversation = ConversationSettings(idle_seconds=idle_seconds)
-    return Updates(SqliteReviews(database), conversation, 15)
+    return Updates(SqlReviews(database), conversation, 15)
 
 
 async def seqs(updates: Updates, after: int, uid: str = "ann") -> list[int]:
@@ -155,7 +156,7 @@ async def test_a_restart_in_between_tells_nothing_twice(settings: Settings):
     seen = []
     after = 0
     for number in range(3):
-        with open_database(settings.database_path) as database:
+        with open_database(settings.database_at) as database:
             await approve(database, await hold(database, f"t{number}"))
             if number != 1:  # that desk stops before it has looked
                 await deliver(database)
@@ -169,9 +170,9 @@ async def test_a_restart_in_between_tells_nothing_twice(settings: Settings):
 
 @pytest.mark.parametrize("moment", ["decided", "delivering", "delivered"])
 async def test_a_desk_that_is_killed_has_delivered_it_once(settings: Settings, moment: str):
-    with open_database(settings.database_path) as database:
+    with open_database(settings.database_at) as database:
         review = await hold(database)
-    args = [str(settings.database_path), review.id, moment]
+    args = [str(settings.database_at), review.id, moment]
     killed = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "tests.turn.dying_desk", *args],
@@ -180,9 +181,9 @@ async def test_a_desk_that_is_killed_has_delivered_it_once(settings: Settings, m
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL
-    with open_database(settings.database_path) as database:
+    with open_database(settings.database_at) as database:
         was_told = moment == "delivered"
-        turn = await SqliteTranscript(database).find_turn("t1")
+        turn = await SqlTranscript(database).find_turn("t1")
         assert turn is not None
         assert turn.reply == (DRAFT["text"] if was_told else HOLDING)
         poller, late = Poller(updates_of(database)), Poller(updates_of(database))
@@ -192,9 +193,9 @@ async def test_a_desk_that_is_killed_has_delivered_it_once(settings: Settings, m
             await poller.poll()
         await late.poll()
         assert poller.told == late.told == [f"t1: {DRAFT['text']}"]
-        actions = [r.action for r in await SqliteAudit(database).about(f"review:{review.id}")]
+        actions = [r.action for r in await SqlAudit(database).about(f"review:{review.id}")]
         assert actions == ["held", "approved", "delivered"]
-        kept = await SqliteReviews(database).find(review.id)
+        kept = await SqlReviews(database).find(review.id)
         assert kept is not None
         assert kept.delivered_at_ms is not None
 

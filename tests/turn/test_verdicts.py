@@ -14,9 +14,9 @@ from kefu.review.queue import ReviewQueue
 from kefu.review.review import Held, Review
 from kefu.review.verdicts import Decision, decide
 from kefu.settings import ReviewSettings, Settings
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_audit import SqliteAudit
-from kefu.stores.sqlite_reviews import SqliteReviews
+from kefu.stores.audit import SqlAudit
+from kefu.stores.database import Database
+from kefu.stores.reviews import SqlReviews
 from kefu.telemetry import Metrics
 from kefu.turn import verdicts as module
 from kefu.turn.context import Conversation
@@ -44,8 +44,8 @@ class Office:
     opened: list[Verdicts] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.reviews = SqliteReviews(self.database)
-        self.audit = SqliteAudit(self.database)
+        self.reviews = SqlReviews(self.database)
+        self.audit = SqlAudit(self.database)
         self.queue = ReviewQueue(self.reviews, self.settings.review, self.metrics)
         self.verdicts = self.open()
 

@@ -25,7 +25,7 @@ class ChangedEntry:
 
 
 class Store(Protocol):
-    """What is asked of a store; `stores/sqlite_answers.py` says what each one does."""
+    """What is asked of a store; `stores/answers.py` says what each one does."""
 
     def version(self) -> int: ...
     def load(self) -> tuple[int, list[CachedAnswer]]: ...

@@ -17,6 +17,7 @@ from kefu.cli import (
     bench,
     chat,
     conversations,
+    database,
     doctor,
     generate,
     intent,
@@ -53,6 +54,9 @@ app.add_typer(models.app, name="models")
 app.add_typer(conversations.app, name="conversations")
 app.add_typer(keys.app, name="keys")
 app.add_typer(bench.app, name="bench")
+app.command("migrate")(database.migrate)
+app.command("export")(database.export)
+app.command("import")(database.import_)
 
 
 def _print_version(asked: bool) -> None:
@@ -66,6 +70,14 @@ def options(
     ctx: typer.Context,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of everything kefu writes.", show_default=False)
+    ] = None,
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            "--database",
+            help="PostgreSQL instead of SQLite in --data-dir: postgresql://user@host/name.",
+            show_default=False,
+        ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="Settings file; default ./kefu.toml.", show_default=False)
@@ -81,7 +93,11 @@ def options(
     ] = False,
 ) -> None:
     """Options that every command takes, given before the command."""
-    flags = {"data_dir": data_dir and data_dir.absolute(), "log": {"level": log_level}}
+    flags = {
+        "data_dir": data_dir and data_dir.absolute(),
+        "database": database_url,
+        "log": {"level": log_level},
+    }
     ctx.obj = load_settings(flags, config)
     # A command's own output is what its user reads; `serve` sets the operator's level.
     configure_logging(ctx.obj.log.model_copy(update={"level": log_level or "warning"}))

@@ -23,9 +23,9 @@ from kefu.cli.output import local_time, print_json
 from kefu.errors import InvalidInput, NotFound
 from kefu.language import Language
 from kefu.settings import Settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_answers import SqliteAnswers
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.answers import SqlAnswers
+from kefu.stores.knowledge import SqlKnowledge
+from kefu.stores.opening import open_database
 
 app = typer.Typer(no_args_is_help=True, help="Generated answers that are given again.")
 app.command("evaluate")(evaluate)
@@ -151,7 +151,7 @@ def clear(
 class _Kept:
     """The answers on disk, and the content hashes of the entries beside them."""
 
-    store: SqliteAnswers
+    store: SqlAnswers
     hashes: Mapping[str, str]
 
     def get(self, answer_id: str) -> CachedAnswer:
@@ -169,8 +169,8 @@ class _Kept:
 
 @contextmanager
 def _opened(settings: Settings) -> Iterator[_Kept]:
-    with open_database(settings.database_path) as database:
-        yield _Kept(SqliteAnswers(database), SqliteKnowledge(database).hashes())
+    with open_database(settings.database_at) as database:
+        yield _Kept(SqlAnswers(database), SqlKnowledge(database).hashes())
 
 
 def _print(kept: _Kept, answer: CachedAnswer, as_json: bool) -> None:

@@ -29,8 +29,8 @@ from kefu.cli.output import print_json
 from kefu.errors import InvalidInput
 from kefu.knowledge.sample_shop import sample_entries
 from kefu.settings import Settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.knowledge import SqlKnowledge
+from kefu.stores.opening import open_database
 
 _MIX = Mix()
 
@@ -128,8 +128,8 @@ def _words(
     if url is None:
         words = replace(words_of(sample_entries()), new=manual_questions())
     elif questions is None:
-        with open_database(settings.database_path) as database:
-            words = words_of(SqliteKnowledge(database).entries()[1])
+        with open_database(settings.database_at) as database:
+            words = words_of(SqlKnowledge(database).entries()[1])
     else:
         words = words_of(())
     if questions is not None:

@@ -18,8 +18,8 @@ from kefu.conversations.ratings import Rating
 from kefu.conversations.transcript import ConversationSummary, Turn
 from kefu.errors import NotFound
 from kefu.settings import Settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.opening import open_database
+from kefu.stores.transcript import SqlTranscript
 
 app = typer.Typer(no_args_is_help=True, help="What customers wrote and were told.")
 
@@ -69,13 +69,13 @@ def show(
 
 
 async def _summaries(settings: Settings, limit: int, waiting: bool) -> list[ConversationSummary]:
-    with open_database(settings.database_path) as database:
-        return await SqliteTranscript(database).conversations(limit, waiting_only=waiting)
+    with open_database(settings.database_at) as database:
+        return await SqlTranscript(database).conversations(limit, waiting_only=waiting)
 
 
 async def _turns(settings: Settings, uid: str, limit: int) -> list[Turn]:
-    with open_database(settings.database_path) as database:
-        return await SqliteTranscript(database).last_turns(uid, limit)
+    with open_database(settings.database_at) as database:
+        return await SqlTranscript(database).last_turns(uid, limit)
 
 
 def _summary_table(found: Sequence[ConversationSummary]) -> Table:

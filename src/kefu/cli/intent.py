@@ -33,8 +33,8 @@ from kefu.intent.service import require_encoder
 from kefu.intent.suggest import Cluster, Unsure, suggest
 from kefu.intent.versions import Version, Versions
 from kefu.settings import Settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.opening import open_database
+from kefu.stores.transcript import SqlTranscript
 
 app = typer.Typer(no_args_is_help=True, help="What customers want: train, test, use.")
 app.command("train")(train)
@@ -231,8 +231,8 @@ def _in_use(settings: Settings) -> Path:
 
 
 def _suggest(settings: Settings, at_least: int, at_most: int) -> tuple[list[Cluster], int, int]:
-    with open_database(settings.database_path) as database:
-        turns = asyncio.run(SqliteTranscript(database).latest(_MOST_MESSAGES))
+    with open_database(settings.database_at) as database:
+        turns = asyncio.run(SqlTranscript(database).latest(_MOST_MESSAGES))
     opened = _Opened(settings, None)
     found = opened.with_vectors([turn.question for turn in turns])
     unsure = [

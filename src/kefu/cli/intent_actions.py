@@ -14,8 +14,8 @@ from kefu.cli.context import settings_of
 from kefu.cli.output import print_json
 from kefu.errors import InvalidInput, NotFound
 from kefu.intent.actions import Action, check
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_intents import SqliteActions
+from kefu.stores.intents import SqlActions
+from kefu.stores.opening import open_database
 
 app = typer.Typer(no_args_is_help=True, help="What is done when an intent is plain.")
 
@@ -43,16 +43,16 @@ def set_(
         raise InvalidInput("Either --link or --handoff.")
     action = Action("handoff" if handoff else "link" if link else "reply", reply_zh, reply_en, link)
     check(label, action)
-    with open_database(settings_of(ctx).database_path) as database:
-        SqliteActions(database).save({label: action})
+    with open_database(settings_of(ctx).database_at) as database:
+        SqlActions(database).save({label: action})
     typer.echo(f"{label}: {action.kind}.")
 
 
 @app.command("list")
 def list_(ctx: typer.Context, as_json: Json = False) -> None:
     """The intents that have an action."""
-    with open_database(settings_of(ctx).database_path) as database:
-        _, found = SqliteActions(database).load()
+    with open_database(settings_of(ctx).database_at) as database:
+        _, found = SqlActions(database).load()
     if as_json:
         print_json({label: asdict(action) for label, action in found.items()})
         return
@@ -69,7 +69,7 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
 @app.command()
 def remove(ctx: typer.Context, label: Label) -> None:
     """Do nothing special for this intent."""
-    with open_database(settings_of(ctx).database_path) as database:
-        if not SqliteActions(database).remove(label):
+    with open_database(settings_of(ctx).database_at) as database:
+        if not SqlActions(database).remove(label):
             raise NotFound(f"{label!r} has no action. See `kefu intent action list`.")
     typer.echo(f"{label}: no action.")

@@ -17,8 +17,8 @@ from kefu.knowledge.editing import delete_entries, delete_source, switch_entries
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.listing import EntryFilter, count_sources, entry_as_json, select_entries
 from kefu.settings import Settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.knowledge import SqlKnowledge
+from kefu.stores.opening import open_database
 
 LETTERS_SHOWN = 80
 
@@ -117,13 +117,13 @@ def disable(ctx: typer.Context, ids: Ids, as_json: Json = False) -> None:
 
 
 def _entries(settings: Settings) -> list[Entry]:
-    with open_database(settings.database_path) as database:
-        return SqliteKnowledge(database).entries()[1]
+    with open_database(settings.database_at) as database:
+        return SqlKnowledge(database).entries()[1]
 
 
-def _in_store(settings: Settings, change: Callable[[SqliteKnowledge], int]) -> int:
-    with open_database(settings.database_path) as database:
-        return change(SqliteKnowledge(database))
+def _in_store(settings: Settings, change: Callable[[SqlKnowledge], int]) -> int:
+    with open_database(settings.database_at) as database:
+        return change(SqlKnowledge(database))
 
 
 def _report(what: str, count: int, as_json: bool) -> None:

@@ -23,7 +23,7 @@ from kefu.gaps.promotion import Draft, PromotionReport, promote
 from kefu.gaps.report import Gap, GapReport, find_gaps
 from kefu.intent.service import Intents, open_intents
 from kefu.settings import Settings
-from kefu.stores.sqlite_intents import SqliteActions
+from kefu.stores.intents import SqlActions
 from kefu.telemetry import Metrics
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -98,7 +98,7 @@ async def _gaps(settings: Settings, days: float, limit: int) -> GapReport:
 
 
 async def _intents(settings: Settings, desk: Opened) -> Intents:
-    actions = SqliteActions(desk.database)
+    actions = SqlActions(desk.database)
     return await open_intents(
         settings.intents_dir, actions, desk.encoder.id, settings.intents, Metrics()
     )

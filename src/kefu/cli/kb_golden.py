@@ -21,9 +21,9 @@ from kefu.gaps.endpoints import check_as_json
 from kefu.gaps.golden import GoldenQuestion, Outcome, check, require_golden, require_room
 from kefu.knowledge.evaluate import read_queries
 from kefu.settings import Settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_golden import SqliteGolden
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.golden import SqlGolden
+from kefu.stores.knowledge import SqlKnowledge
+from kefu.stores.opening import open_database
 
 app = typer.Typer(no_args_is_help=True, help="Questions whose right entry is known.")
 
@@ -64,8 +64,8 @@ def add(
 @app.command("list")
 def list_(ctx: typer.Context, as_json: Json = False) -> None:
     """The golden set."""
-    with open_database(settings_of(ctx).database_path) as database:
-        found = SqliteGolden(database).all()
+    with open_database(settings_of(ctx).database_at) as database:
+        found = SqlGolden(database).all()
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -84,8 +84,8 @@ def delete(
     question: Annotated[str, typer.Argument(help="As in `kefu kb golden list`.")],
 ) -> None:
     """Ask this question no more."""
-    with open_database(settings_of(ctx).database_path) as database:
-        if not SqliteGolden(database).remove(question):
+    with open_database(settings_of(ctx).database_at) as database:
+        if not SqlGolden(database).remove(question):
             raise NotFound(f"{question[:128]!r} is no golden question. See kefu kb golden list.")
     typer.echo("Deleted.")
 
@@ -113,9 +113,9 @@ async def _check(settings: Settings) -> tuple[list[GoldenQuestion], list[Outcome
 
 def _add(settings: Settings, questions: Sequence[GoldenQuestion]) -> int:
     """How many golden questions there are then. No model is needed for this."""
-    with open_database(settings.database_path) as database:
-        store = SqliteGolden(database)
-        require_golden(questions, SqliteKnowledge(database).hashes())
+    with open_database(settings.database_at) as database:
+        store = SqlGolden(database)
+        require_golden(questions, SqlKnowledge(database).hashes())
         require_room(store.all(), questions)
         store.save(questions)
         return len(store.all())

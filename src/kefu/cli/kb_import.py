@@ -26,8 +26,8 @@ from kefu.knowledge.listing import Skipped, plan_as_json
 from kefu.knowledge.plan import ImportPlan, SourcePlan, make_plan
 from kefu.knowledge.sources import Source, SourceFile, read_source
 from kefu.settings import Settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.knowledge import SqlKnowledge
+from kefu.stores.opening import open_database
 
 # What a preview shows of each source; --json has everything.
 ROWS_SHOWN = 30
@@ -187,8 +187,8 @@ def _carry_out(
     """What was done or would be, and the version of the knowledge after it."""
     if not dry_run:
         return asyncio.run(_import(settings, sources, replace))
-    with open_database(settings.database_path) as database:  # to look needs no model
-        version, known = SqliteKnowledge(database).entries()
+    with open_database(settings.database_at) as database:  # to look needs no model
+        version, known = SqlKnowledge(database).entries()
     return make_plan({entry.id: entry for entry in known}, sources, replace), version
 
 

@@ -13,10 +13,11 @@ from kefu.inference.encoder.onnx import OnnxEncoder
 from kefu.inference.models.resolve import resolve_encoder
 from kefu.knowledge.service import Knowledge, open_knowledge
 from kefu.settings import Settings
-from kefu.stores.sqlite import Database, open_database
-from kefu.stores.sqlite_golden import SqliteGolden
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.database import Database
+from kefu.stores.golden import SqlGolden
+from kefu.stores.knowledge import SqlKnowledge
+from kefu.stores.opening import open_database
+from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics, configure_logging
 
 
@@ -29,12 +30,12 @@ class Opened:
     knowledge: Knowledge
 
     @property
-    def golden(self) -> SqliteGolden:
-        return SqliteGolden(self.database)
+    def golden(self) -> SqlGolden:
+        return SqlGolden(self.database)
 
     @property
-    def transcript(self) -> SqliteTranscript:
-        return SqliteTranscript(self.database)
+    def transcript(self) -> SqlTranscript:
+        return SqlTranscript(self.database)
 
 
 @asynccontextmanager
@@ -45,10 +46,10 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
     chosen = settings.encoder
     model = OnnxEncoder(resolve_encoder(settings).path, chosen.threads)
     # One core, as in a desk: such small products wait for each other where others use the cores.
-    with threadpool_limits(1, user_api="blas"), open_database(settings.database_path) as database:
+    with threadpool_limits(1, user_api="blas"), open_database(settings.database_at) as database:
         async with BatchedEncoder(
             model, chosen.max_batch, chosen.max_waiting, Metrics()
         ) as encoder:
-            store = SqliteKnowledge(database)
+            store = SqlKnowledge(database)
             knowledge = await open_knowledge(store, encoder, settings.knowledge)
             yield Opened(database, encoder, knowledge)

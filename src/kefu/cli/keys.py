@@ -13,8 +13,8 @@ from kefu.cli.context import settings_of
 from kefu.cli.output import local_time, print_json
 from kefu.errors import InvalidInput
 from kefu.http.auth import ApiKeys, Role
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_keys import SqliteKeys
+from kefu.stores.keys import SqlKeys
+from kefu.stores.opening import open_database
 
 app = typer.Typer(no_args_is_help=True, help="API keys: only their hashes are stored.")
 
@@ -31,8 +31,8 @@ def create(
     """Make a key and print it: it is not shown again."""
     if role not in ROLES:
         raise InvalidInput(f"There is no role {role!r}; choose admin or chat.")
-    with open_database(settings_of(ctx).database_path) as database:
-        key = ApiKeys(SqliteKeys(database)).create(ROLES[role], note[:200])
+    with open_database(settings_of(ctx).database_at) as database:
+        key = ApiKeys(SqlKeys(database)).create(ROLES[role], note[:200])
     if as_json:
         print_json({"role": role, "key": key})
     else:
@@ -45,8 +45,8 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """The keys there are, without their secrets."""
-    with open_database(settings_of(ctx).database_path) as database:
-        found = ApiKeys(SqliteKeys(database)).all()
+    with open_database(settings_of(ctx).database_at) as database:
+        found = ApiKeys(SqlKeys(database)).all()
     if as_json:
         print_json([{k: v for k, v in asdict(key).items() if k != "sha256"} for key in found])
         return
@@ -61,6 +61,6 @@ def revoke(
     ctx: typer.Context, key_id: Annotated[str, typer.Argument(help="As in `kefu keys list`.")]
 ) -> None:
     """Make a key useless. A running desk notices within a second."""
-    with open_database(settings_of(ctx).database_path) as database:
-        ApiKeys(SqliteKeys(database)).revoke(key_id)
+    with open_database(settings_of(ctx).database_at) as database:
+        ApiKeys(SqlKeys(database)).revoke(key_id)
     typer.echo(f"Revoked {key_id}.")

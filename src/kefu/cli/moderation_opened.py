@@ -13,15 +13,15 @@ from kefu.moderation.checker import Checker
 from kefu.moderation.heads import HeadInUse, Heads
 from kefu.moderation.lexicon import Lexicon, Starter, overlay, starter_lexicon
 from kefu.settings import Settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_moderation import SqliteModeration
+from kefu.stores.moderation import SqlModeration
+from kefu.stores.opening import open_database
 
 
 @dataclass(frozen=True)
 class OpenedWords:
     """The operator's words on disk, and all that are in effect."""
 
-    store: SqliteModeration
+    store: SqlModeration
     lexicon: Lexicon
 
 
@@ -29,8 +29,8 @@ class OpenedWords:
 def opened_words(settings: Settings) -> Iterator[OpenedWords]:
     """Closed when the block ends."""
     starter = starter_lexicon() if settings.moderation.starter_lexicon else Starter()
-    with open_database(settings.database_path) as database:
-        store = SqliteModeration(database)
+    with open_database(settings.database_at) as database:
+        store = SqlModeration(database)
         yield OpenedWords(store, overlay(starter, store.load()))
 
 

@@ -26,10 +26,10 @@ from kefu.review.review import Review, Status
 from kefu.review.verdicts import LEAST_OF_ID, Decision, decide, get_review
 from kefu.settings import Settings
 from kefu.stamps import now_ms
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_audit import SqliteAudit
-from kefu.stores.sqlite_reviews import SqliteReviews
-from kefu.stores.sqlite_transcript import SqliteTranscript
+from kefu.stores.audit import SqlAudit
+from kefu.stores.opening import open_database
+from kefu.stores.reviews import SqlReviews
+from kefu.stores.transcript import SqlTranscript
 
 app = typer.Typer(no_args_is_help=True, help="Held messages that wait for a person.")
 
@@ -44,9 +44,9 @@ _SECONDS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 class Opened:
     """The data folder as these commands need it."""
 
-    reviews: SqliteReviews
-    audit: SqliteAudit
-    transcript: SqliteTranscript
+    reviews: SqlReviews
+    audit: SqlAudit
+    transcript: SqlTranscript
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -172,8 +172,8 @@ def audit(
 
 def _run(settings: Settings, work: Callable[[Opened], Awaitable[T]]) -> T:
     async def run() -> T:
-        with open_database(settings.database_path) as database:
-            stores = SqliteReviews(database), SqliteAudit(database), SqliteTranscript(database)
+        with open_database(settings.database_at) as database:
+            stores = SqlReviews(database), SqlAudit(database), SqlTranscript(database)
             return await work(Opened(*stores))
 
     return asyncio.run(run())

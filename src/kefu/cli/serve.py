@@ -24,8 +24,8 @@ from kefu.cli.models import pull_configured
 from kefu.errors import SettingsError
 from kefu.http.auth import ApiKeys, Role
 from kefu.settings import Settings, load_settings
-from kefu.stores.sqlite import open_database
-from kefu.stores.sqlite_keys import SqliteKeys
+from kefu.stores.keys import SqlKeys
+from kefu.stores.opening import only_desk_at, open_database
 from kefu.telemetry import configure_logging
 from kefu.tracing import tracing
 
@@ -60,7 +60,7 @@ def serve(
     }
     settings = load_settings(flags, ctx.meta["config"])
     configure_logging(settings.log)
-    with _only_desk_of(settings), tracing(settings.traces):
+    with _only_desk_of(settings), only_desk_at(settings.database_at), tracing(settings.traces):
         listening = _listen(settings)
         pull_configured(settings)
         created = _create_missing_keys(settings)
@@ -172,8 +172,8 @@ def _doors(listening: socket.socket) -> list[socket.socket]:
 def _create_missing_keys(settings: Settings) -> dict[Role, str]:
     """The keys made now, to be shown once: an admin's, and a customer's where one is needed."""
     wanted: list[Role] = ["admin"] if settings.server.is_loopback else ["admin", "chat"]
-    with open_database(settings.database_path) as database:
-        keys = ApiKeys(SqliteKeys(database))
+    with open_database(settings.database_at) as database:
+        keys = ApiKeys(SqlKeys(database))
         return {
             role: keys.create(role, "made at the first start")
             for role in wanted

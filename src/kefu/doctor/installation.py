@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from pathlib import Path
 
 from kefu import __version__
 from kefu.doctor.finding import State
@@ -16,7 +17,8 @@ from kefu.inference.models.resolve import (
 from kefu.intent.loading import load
 from kefu.intent.versions import Versions
 from kefu.settings import Settings
-from kefu.stores.sqlite import open_database, sqlite_module
+from kefu.stores.opening import open_database
+from kefu.stores.sqlite import sqlite_module
 
 
 def kefu(_: Settings) -> tuple[State, str]:
@@ -28,11 +30,14 @@ def sqlite(_: Settings) -> tuple[State, str]:
 
 
 def database(settings: Settings) -> tuple[State, str]:
-    if not settings.database_path.exists():
+    where = settings.database_at
+    if isinstance(where, Path) and not where.exists():
         return "ok", "none yet; `kefu serve` makes it"
-    with open_database(settings.database_path) as opened, opened.read() as connection:
+    with open_database(where) as opened, opened.read() as connection:
+        if not isinstance(where, Path):
+            return "ok", f"PostgreSQL {connection.exec_driver_sql('SHOW server_version').scalar()}"
         verdict = connection.exec_driver_sql("PRAGMA quick_check").scalar()
-    return ("ok" if verdict == "ok" else "error"), f"{settings.database_path}: {verdict}"
+    return ("ok" if verdict == "ok" else "error"), f"{where}: {verdict}"
 
 
 def encoder(settings: Settings) -> tuple[State, str]:

@@ -87,8 +87,8 @@ def folder(settings: Settings) -> tuple[State, str]:
     place = _nearest(settings.data_dir)
     if not os.access(place, os.W_OK | os.X_OK):
         return "error", f"{place} cannot be written by this user; give another --data-dir"
-    database = settings.database_path
-    if sys.platform != "win32" and database.exists():
+    database = settings.database_at
+    if sys.platform != "win32" and isinstance(database, Path) and database.exists():
         mode = database.stat().st_mode
         parents = [settings.data_dir, *settings.data_dir.parents]
         is_open = all(parent.stat().st_mode & stat.S_IXOTH for parent in parents)

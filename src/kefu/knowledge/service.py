@@ -47,7 +47,7 @@ OnChange = Callable[[tuple[IndexedEntry, ...], frozenset[str]], None]
 
 
 class Store(Protocol):
-    """What is asked of a store; `stores/sqlite_knowledge.py` says what each one does."""
+    """What is asked of a store; `stores/knowledge.py` says what each one does."""
 
     def version(self) -> int: ...
     def changes(

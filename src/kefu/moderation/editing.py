@@ -37,7 +37,7 @@ NOTHING = Own()
 
 
 class LexiconStore(Protocol):
-    """What is asked of a store; `stores/sqlite_moderation.py` says what each one does."""
+    """What is asked of a store; `stores/moderation.py` says what each one does."""
 
     def version(self) -> int: ...
     def load(self, known: Own = NOTHING) -> Own: ...

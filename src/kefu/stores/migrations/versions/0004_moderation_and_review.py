@@ -87,6 +87,11 @@ def upgrade() -> None:
         sa.Column("details", sa.JSON, nullable=False),
         sqlite_autoincrement=True,
     )
+    if op.get_bind().dialect.name == "sqlite":
+        _refuse_changes_of_the_audit()
+
+
+def _refuse_changes_of_the_audit() -> None:
     for event in ("UPDATE", "DELETE"):
         op.execute(
             f"CREATE TRIGGER audit_no_{event.lower()} BEFORE {event} ON audit "
@@ -102,8 +107,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for change in ("update", "delete", "replace"):
-        op.execute(f"DROP TRIGGER audit_no_{change}")
+    if op.get_bind().dialect.name == "sqlite":
+        for change in ("update", "delete", "replace"):
+            op.execute(f"DROP TRIGGER audit_no_{change}")
     for table in (
         "audit",
         "moderation_examples",

@@ -10,10 +10,11 @@ from kefu.moderation.editing import Change
 from kefu.moderation.hit import Word
 from kefu.moderation.lexicon import Listing, Own
 from kefu.settings import Settings
-from kefu.stores import sqlite_long_lists
+from kefu.stores import long_lists
+from kefu.stores.database import Database
+from kefu.stores.moderation import LexiconUnreadable, SqlModeration
+from kefu.stores.opening import open_database
 from kefu.stores.schema import audit, moderation_words, versions
-from kefu.stores.sqlite import Database, open_database
-from kefu.stores.sqlite_moderation import LexiconUnreadable, SqliteModeration
 
 ACTOR = "cli:somebody"
 HIGH = Listing("百家乐", Category.GAMBLING, Severity.HIGH)
@@ -21,8 +22,8 @@ OFF = Listing("老虎机", Category.GAMBLING, None)
 
 
 @pytest.fixture
-def store(database: Database) -> SqliteModeration:
-    return SqliteModeration(database)
+def store(database: Database) -> SqlModeration:
+    return SqlModeration(database)
 
 
 def put(*listings: Listing) -> Change:
@@ -35,16 +36,16 @@ def many(count: int, severity: Severity = Severity.HIGH) -> list[Listing]:
 
 @pytest.fixture
 def short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("sqlite_long_lists", "sqlite_moderation"):
+    for module in ("long_lists", "moderation"):
         monkeypatch.setattr(f"kefu.stores.{module}.ROWS_AT_ONCE", 10)
-    monkeypatch.setattr(sqlite_long_lists, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(long_lists, "_PAUSE_SECONDS", 0)
 
 
-def test_nothing_is_listed_at_first(store: SqliteModeration):
+def test_nothing_is_listed_at_first(store: SqlModeration):
     assert (store.version(), store.load()) == (0, Own())
 
 
-def test_what_is_saved_is_loaded(store: SqliteModeration):
+def test_what_is_saved_is_loaded(store: SqlModeration):
     assert store.save(put(HIGH, OFF), ACTOR) == 1
     assert store.save(Change("phrase_allowed", "博物馆", allowed=["博物馆"]), ACTOR) == 2
     expected = Own(
@@ -60,7 +61,7 @@ def test_what_is_saved_is_loaded(store: SqliteModeration):
     assert store.load() == Own(4, {}, {"老虎机": Category.GAMBLING})
 
 
-def test_words_that_are_known_are_not_made_again(store: SqliteModeration):
+def test_words_that_are_known_are_not_made_again(store: SqlModeration):
     store.save(put(HIGH), ACTOR)
     known = store.load()
     assert store.load(known).words["百家乐"] is known.words["百家乐"]
@@ -69,7 +70,7 @@ def test_words_that_are_known_are_not_made_again(store: SqliteModeration):
     assert store.load(known).words["百家乐"].severity is Severity.LOW
 
 
-def test_every_change_is_in_the_audit(store: SqliteModeration, database: Database):
+def test_every_change_is_in_the_audit(store: SqlModeration, database: Database):
     store.save(put(HIGH), ACTOR)
     with database.read() as connection:
         row = connection.execute(select(audit)).one()
@@ -77,7 +78,7 @@ def test_every_change_is_in_the_audit(store: SqliteModeration, database: Databas
     assert row.details == {"words": 1}
 
 
-def test_a_change_that_fails_leaves_nothing(store: SqliteModeration, database: Database):
+def test_a_change_that_fails_leaves_nothing(store: SqlModeration, database: Database):
     change = Change("word_added", "x", put=[HIGH], details={"words": object()})
     with pytest.raises(Exception, match="not JSON serializable"):
         store.save(change, ACTOR)
@@ -86,7 +87,7 @@ def test_a_change_that_fails_leaves_nothing(store: SqliteModeration, database: D
         assert connection.execute(select(audit)).all() == []
 
 
-def test_a_row_of_a_newer_kefu_is_said(store: SqliteModeration, database: Database):
+def test_a_row_of_a_newer_kefu_is_said(store: SqlModeration, database: Database):
     store.save(put(HIGH), ACTOR)
     database.write(lambda c: c.execute(update(moderation_words).values(category="weather")))
     with pytest.raises(LexiconUnreadable, match="weather"):
@@ -97,10 +98,10 @@ def test_a_row_of_a_newer_kefu_is_said(store: SqliteModeration, database: Databa
 
 
 @pytest.mark.usefixtures("short_steps")
-def test_a_long_list_is_seen_only_when_it_is_complete(store: SqliteModeration, settings: Settings):
+def test_a_long_list_is_seen_only_when_it_is_complete(store: SqlModeration, settings: Settings):
     seen: list[tuple[int, int]] = []
-    with open_database(settings.database_path) as other_process:
-        other = SqliteModeration(other_process)
+    with open_database(settings.database_at) as other_process:
+        other = SqlModeration(other_process)
 
         def look(done: int, total: int) -> None:
             seen.append((done, total))
@@ -114,7 +115,7 @@ def test_a_long_list_is_seen_only_when_it_is_complete(store: SqliteModeration, s
 
 
 @pytest.mark.usefixtures("short_steps")
-def test_a_long_list_replaces_what_was_listed_in_its_last_step(store: SqliteModeration):
+def test_a_long_list_replaces_what_was_listed_in_its_last_step(store: SqlModeration):
     store.save(put(*many(5, Severity.LOW)), ACTOR)
 
     def look(done: int, total: int) -> None:
@@ -126,9 +127,7 @@ def test_a_long_list_replaces_what_was_listed_in_its_last_step(store: SqliteMode
 
 
 @pytest.mark.usefixtures("short_steps")
-def test_a_list_that_is_given_up_halfway_leaves_nothing(
-    store: SqliteModeration, database: Database
-):
+def test_a_list_that_is_given_up_halfway_leaves_nothing(store: SqlModeration, database: Database):
     def give_up(done: int, total: int) -> None:
         if done == 20:
             raise KeyboardInterrupt
@@ -144,10 +143,10 @@ def test_a_list_that_is_given_up_halfway_leaves_nothing(
 @pytest.mark.usefixtures("short_steps")
 @pytest.mark.parametrize("hours", [0, 2])
 def test_what_a_killed_process_left_is_never_seen(
-    store: SqliteModeration, database: Database, hours: int, monkeypatch: pytest.MonkeyPatch
+    store: SqlModeration, database: Database, hours: int, monkeypatch: pytest.MonkeyPatch
 ):
     """The same list again takes its rows over; another one clears them away after an hour."""
-    rows = [sqlite_long_lists.row_of(listing, 1_000) for listing in many(15)]
+    rows = [long_lists.row_of(listing, 1_000) for listing in many(15)]
 
     def killed(connection):
         connection.execute(insert(versions), {"name": "words from 1000", "version": 1_000})
@@ -155,7 +154,7 @@ def test_what_a_killed_process_left_is_never_seen(
 
     database.write(killed)
     assert store.load() == Own()
-    monkeypatch.setattr(sqlite_long_lists, "now_ms", lambda: 2_000 + hours * 3_600_000)
+    monkeypatch.setattr(long_lists, "now_ms", lambda: 2_000 + hours * 3_600_000)
     store.save(put(*many(12)), ACTOR)
     assert len(store.load().words) == 12
     with database.read() as connection:

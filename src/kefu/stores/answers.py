@@ -1,4 +1,4 @@
-"""Kept answers in SQLite, and the quickest way to ask whether the knowledge has changed."""
+"""Kept answers in SQL, and the quickest way to ask whether the knowledge has changed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sqlalchemy import Connection, Row, bindparam, delete, or_, select, true, up
 from kefu.answers.answer import CachedAnswer
 from kefu.answers.kept import ChangedEntry
 from kefu.conversations.transcript import Citation
+from kefu.stores.database import Database
 from kefu.stores.schema import cached_answers, entries, entry_vectors
-from kefu.stores.sqlite import Database, Reader
-from kefu.stores.sqlite_statements import raise_version, upsert, version_of
+from kefu.stores.statements import raise_version, upsert, version_of
 
 _ANSWERS = "answers"
-_KNOWLEDGE = "SELECT version FROM versions WHERE name = 'knowledge'"
+_KNOWLEDGE = "knowledge"
 _IDS_PER_STATEMENT = 500
 
 _SAVE = upsert(cached_answers, "id")
@@ -33,7 +33,7 @@ _COUNT_HITS = (
 )
 
 
-class SqliteAnswers:
+class SqlAnswers:
     """Synchronous. Each change is one transaction; all but `knowledge_version` are thread-safe.
 
     The desk that keeps the answers writes with `apply`. Any other process writes with `change` and
@@ -42,7 +42,6 @@ class SqliteAnswers:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reader: Reader | None = None
 
     def version(self) -> int:
         """How often people changed answers from outside the desk."""
@@ -50,11 +49,8 @@ class SqliteAnswers:
             return version_of(connection, _ANSWERS)
 
     def knowledge_version(self) -> int:
-        """The version of the knowledge as it is on disk, in 2 µs. Not for several threads."""
-        if self._reader is None:
-            self._reader = self._database.open_reader()
-        rows = self._reader.rows(_KNOWLEDGE)
-        return int(rows[0][0]) if rows else 0
+        """The version of the knowledge as it is in the database, in 2 µs. Not for several threads."""
+        return self._database.versions.now(_KNOWLEDGE)
 
     def load(self) -> tuple[int, list[CachedAnswer]]:
         """The version and all answers, the one that waited longest for a hit first."""

@@ -1,4 +1,4 @@
-"""The audit in SQLite: rows are only ever added; triggers refuse every other change."""
+"""The audit in SQL: rows are only ever added; triggers refuse every other change."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Select, insert, select
 
 from kefu.review.audit import AuditRecord
 from kefu.stamps import now_ms
+from kefu.stores.database import Database
 from kefu.stores.schema import audit
-from kefu.stores.sqlite import Database
+from kefu.stores.statements import alone
 
 
 def append(
@@ -28,10 +29,11 @@ def append(
         "subject": subject,
         "details": dict(details or {}),
     }
+    alone(connection, "audit")  # so that who has seen one `seq` has seen those before it
     connection.execute(insert(audit), row)
 
 
-class SqliteAudit:
+class SqlAudit:
     def __init__(self, database: Database) -> None:
         self._database = database
 

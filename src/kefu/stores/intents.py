@@ -1,4 +1,4 @@
-"""The actions of intents in SQLite."""
+"""The actions of intents in SQL."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from sqlalchemy import Connection, delete, select
 
 from kefu.intent.actions import Action
 from kefu.stamps import now_ms
+from kefu.stores.database import Database
 from kefu.stores.schema import intent_actions
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_statements import raise_version, upsert, version_of
+from kefu.stores.statements import raise_version, upsert, version_of
 
 _ACTIONS = "intent_actions"
 
 _SAVE = upsert(intent_actions, "label")
 
 
-class SqliteActions:
+class SqlActions:
     """Synchronous and thread-safe; every change is one transaction and a new version."""
 
     def __init__(self, database: Database) -> None:

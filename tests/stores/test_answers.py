@@ -12,11 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from kefu.answers.answer import CachedAnswer
 from kefu.conversations.transcript import Citation
 from kefu.knowledge.entry import Entry, IndexedEntry
-from kefu.settings import Settings
 from kefu.stamps import now_ms
-from kefu.stores.sqlite import Database, DatabaseFailed, open_database
-from kefu.stores.sqlite_answers import SqliteAnswers
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.answers import SqlAnswers
+from kefu.stores.database import Database
+from kefu.stores.knowledge import SqlKnowledge
 
 VECTOR = np.array([0.6, 0.8], np.float32)
 ANSWER = CachedAnswer(
@@ -38,8 +37,8 @@ PINNED = CachedAnswer("k2", "可以自提吗", "zh", "可以。", pinned=True, e
 
 
 @pytest.fixture
-def store(database: Database) -> SqliteAnswers:
-    return SqliteAnswers(database)
+def store(database: Database) -> SqlAnswers:
+    return SqlAnswers(database)
 
 
 def fields_of(answer: CachedAnswer) -> dict[str, object]:
@@ -47,7 +46,7 @@ def fields_of(answer: CachedAnswer) -> dict[str, object]:
     return {**vars(answer), "vector": vector}
 
 
-def test_what_is_saved_is_loaded_again_with_every_field(store: SqliteAnswers):
+def test_what_is_saved_is_loaded_again_with_every_field(store: SqlAnswers):
     store.apply([ANSWER, PINNED], [], [])
     _, loaded = store.load()
     assert [fields_of(a) for a in loaded] == [fields_of(ANSWER), fields_of(PINNED)]
@@ -57,12 +56,12 @@ def test_what_is_saved_is_loaded_again_with_every_field(store: SqliteAnswers):
     assert store.find("nowhere") is None
 
 
-def test_they_come_in_the_order_of_their_last_hit(store: SqliteAnswers):
+def test_they_come_in_the_order_of_their_last_hit(store: SqlAnswers):
     store.apply([replace(ANSWER, last_hit_at_ms=2), replace(PINNED, last_hit_at_ms=1)], [], [])
     assert [a.id for a in store.load()[1]] == ["a2", "a1"]
 
 
-def test_hits_are_counted_and_bring_nothing_back(store: SqliteAnswers):
+def test_hits_are_counted_and_bring_nothing_back(store: SqlAnswers):
     store.apply([ANSWER], [], [])
     hit = replace(ANSWER, exact_hits=3, semantic_hits=2, last_hit_at_ms=7, reply="not written")
     store.apply([], [hit, PINNED], [])
@@ -71,13 +70,13 @@ def test_hits_are_counted_and_bring_nothing_back(store: SqliteAnswers):
     assert loaded.reply == "8元。"
 
 
-def test_an_answer_takes_the_place_of_the_one_with_its_key(store: SqliteAnswers):
+def test_an_answer_takes_the_place_of_the_one_with_its_key(store: SqlAnswers):
     store.apply([ANSWER], [], [])
     store.apply([replace(ANSWER, id="a9", reply="9元。")], [], [])
     assert [(a.id, a.reply) for a in store.load()[1]] == [("a9", "9元。")]
 
 
-def test_a_change_is_whole_or_nothing(store: SqliteAnswers):
+def test_a_change_is_whole_or_nothing(store: SqlAnswers):
     store.apply([ANSWER], [], [])
     bad = replace(PINNED, question=None)  # the column refuses it
     with pytest.raises(IntegrityError):
@@ -85,14 +84,14 @@ def test_a_change_is_whole_or_nothing(store: SqliteAnswers):
     assert [a.id for a in store.load()[1]] == ["a1"]
 
 
-def test_many_are_deleted_at_once(store: SqliteAnswers):
+def test_many_are_deleted_at_once(store: SqlAnswers):
     many = [replace(ANSWER, id=f"a{n}", key=f"k{n}") for n in range(1200)]
     store.apply(many, [], [])
     store.apply([], [], [a.id for a in many])
     assert store.load()[1] == []
 
 
-def test_the_desks_own_changes_are_no_news_and_other_peoples_are(store: SqliteAnswers):
+def test_the_desks_own_changes_are_no_news_and_other_peoples_are(store: SqlAnswers):
     store.apply([ANSWER], [], [])
     assert store.version() == 0
     store.change(PINNED)
@@ -109,37 +108,10 @@ def test_the_desks_own_changes_are_no_news_and_other_peoples_are(store: SqliteAn
 def save(database: Database, *entries: Entry, encoder_id: str = "e") -> int:
     vectors = np.array([[1, 0]], np.float32)
     indexed = [IndexedEntry(entry, vectors) for entry in entries]
-    return SqliteKnowledge(database).save(indexed, encoder_id)
+    return SqlKnowledge(database).save(indexed, encoder_id)
 
 
-def test_the_version_of_the_knowledge_follows_every_commit_of_any_process(
-    database: Database, settings: Settings, store: SqliteAnswers
-):
-    assert store.knowledge_version() == 0
-    assert save(database, Entry("a", "q", "a")) == store.knowledge_version() == 1
-    with open_database(settings.database_path) as another:
-        assert save(another, Entry("b", "q", "a")) == 2
-        assert store.knowledge_version() == SqliteAnswers(another).knowledge_version() == 2
-
-
-def test_asking_for_the_version_holds_no_snapshot(database: Database, store: SqliteAnswers):
-    """A read that stays open would keep the write-ahead log from being emptied."""
-    store.knowledge_version()
-    save(database, Entry("a", "q", "a"))
-    store.knowledge_version()
-    with database.read() as connection:
-        row = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-    assert row[0] == 0  # not blocked
-    assert row[1] == 0  # nothing is left in the log
-
-
-def test_a_database_that_cannot_be_read_is_said(database: Database):
-    reader = database.open_reader()
-    with pytest.raises(DatabaseFailed, match="no such table"):
-        reader.rows("SELECT * FROM nowhere")
-
-
-def test_the_entries_that_changed_or_became_valid_since(database: Database, store: SqliteAnswers):
+def test_the_entries_that_changed_or_became_valid_since(database: Database, store: SqlAnswers):
     today, day = date.today(), timedelta(days=1)
     save(
         database,

@@ -1,9 +1,12 @@
-"""Statements that several SQLite stores need."""
+"""Statements that several stores need.
+
+`ON CONFLICT` is PostgreSQL's; SQLite took it over, and SQLAlchemy writes it for both.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Table, select
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy import Connection, Table, func, select
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from kefu.stores.schema import versions
 
@@ -13,6 +16,13 @@ def upsert(table: Table, key: str) -> Insert:
     add = insert(table)
     replaced = {c.name: add.excluded[c.name] for c in table.c if c.name != key}
     return add.on_conflict_do_update(index_elements=[key], set_=replaced)
+
+
+def alone(connection: Connection, name: str) -> None:
+    """Until the end of the transaction nobody else is in what is called so. SQLite has one writer at a
+    time anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"kefu {name}"))))
 
 
 def raise_version(connection: Connection, name: str) -> int:

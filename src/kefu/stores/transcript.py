@@ -1,4 +1,4 @@
-"""The transcript in SQLite."""
+"""The transcript in SQL."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert
 
 from kefu.conversations.ratings import Rating
 from kefu.conversations.transcript import Choice, Citation, ConversationSummary, Turn
+from kefu.stores.database import Database
+from kefu.stores.ratings import RATING_COLUMNS, rate, take_rating, turns_with_ratings
 from kefu.stores.schema import reviews, turns
-from kefu.stores.sqlite import Database, Reader
-from kefu.stores.sqlite_ratings import RATING_COLUMNS, rate, take_rating, turns_with_ratings
 
 # A rating lies in a table of its own.
 _FIELDS = [f.name for f in fields(Turn) if f.name != "rating"]
@@ -33,12 +33,12 @@ _SAVE = _SAVE.on_conflict_do_update(
 _ANY_OF_UID = "SELECT 1 FROM turns WHERE uid = ? LIMIT 1"
 
 
-class SqliteTranscript:
+class SqlTranscript:
     """Read from one event loop."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reader: Reader | None = None
+        self._reader = database.open_reader()
 
     async def save(self, turn: Turn) -> None:
         await self._database.write_async(lambda c: save_turn(c, turn) and None)
@@ -64,10 +64,8 @@ class SqliteTranscript:
         return [turn_of_row(dict(row._mapping)) for row in reversed(rows)]
 
     def _knows(self, uid: str) -> bool:
-        """In 10 µs, so that a new customer does not wait for a thread."""
-        if self._reader is None:
-            self._reader = self._database.open_reader()
-        return bool(self._reader.rows(_ANY_OF_UID, uid))
+        """In 10 µs, so that a new customer does not wait for a thread; maybe where that takes longer."""
+        return self._reader is None or bool(self._reader.rows(_ANY_OF_UID, uid))
 
     async def around(self, turn_id: str, before: int, after: int) -> list[Turn]:
         this = select(turns.c.seq, turns.c.uid, turns.c.conversation_id)

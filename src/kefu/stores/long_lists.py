@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, delete, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert_insert
+from sqlalchemy.dialects.postgresql import insert as upsert_insert
 
 from kefu.moderation.lexicon import OFF, Listing
 from kefu.stamps import now_ms
+from kefu.stores.database import Database
 from kefu.stores.schema import moderation_words, versions
-from kefu.stores.sqlite import Database
+from kefu.stores.statements import alone
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
@@ -83,6 +84,7 @@ def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def time_of_change(connection: Connection) -> int:
     """Now, or a little later: no mark hides what is written at that time."""
+    alone(connection, _MARK)
     at = now_ms()
     marks = set(_marks(connection))
     while at in marks:

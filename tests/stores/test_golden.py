@@ -1,22 +1,22 @@
 from __future__ import annotations
 
 from kefu.gaps.golden import GoldenQuestion
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_golden import SqliteGolden
+from kefu.stores.database import Database
+from kefu.stores.golden import SqlGolden
 
 FEE = GoldenQuestion("运费？", "fee")
 MOON = GoldenQuestion("月亮多远", "")
 
 
 def test_questions_are_kept_replaced_and_forgotten(database: Database) -> None:
-    golden = SqliteGolden(database)
+    golden = SqlGolden(database)
     assert golden.all() == []
     golden.save([])
     golden.save([MOON, FEE])
     assert golden.all() == [MOON, FEE]
     changed = GoldenQuestion("运费？", "shipping")
     golden.save([changed], remove=[MOON.question, "never there"])
-    assert SqliteGolden(database).all() == [changed]
+    assert SqlGolden(database).all() == [changed]
     assert golden.remove("运费？")
     assert not golden.remove("运费？")
     assert golden.all() == []

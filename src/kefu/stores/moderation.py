@@ -1,4 +1,4 @@
-"""The operator's words and allowed phrases in SQLite."""
+"""The operator's words and allowed phrases in SQL."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from kefu.moderation.categories import Category, Severity
 from kefu.moderation.editing import NOTHING, Change
 from kefu.moderation.hit import Word
 from kefu.moderation.lexicon import OFF, Listing, Own
-from kefu.stores.schema import allowed_phrases, moderation_words
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_audit import append
-from kefu.stores.sqlite_long_lists import (
+from kefu.stores.audit import append
+from kefu.stores.database import Database
+from kefu.stores.long_lists import (
     ROWS_AT_ONCE,
     Progress,
     chunks,
@@ -25,7 +24,8 @@ from kefu.stores.sqlite_long_lists import (
     unhide,
     written_in_steps,
 )
-from kefu.stores.sqlite_statements import raise_version, upsert, version_of
+from kefu.stores.schema import allowed_phrases, moderation_words
+from kefu.stores.statements import raise_version, upsert, version_of
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class LexiconUnreadable(KefuError):
     code = "lexicon_unreadable"
 
 
-class SqliteModeration:
+class SqlModeration:
     """Synchronous and thread-safe. Every change becomes visible as a whole, with a new version and
     an audit row."""
 

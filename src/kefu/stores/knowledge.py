@@ -1,4 +1,4 @@
-"""Knowledge entries and their vectors in SQLite."""
+"""Knowledge entries and their vectors in SQL."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Row, delete, func, select
 from kefu.knowledge.changes import Changes
 from kefu.knowledge.entry import Entry, IndexedEntry
 from kefu.stamps import now_ms
+from kefu.stores.database import Database
 from kefu.stores.schema import entries, entry_vectors
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_statements import raise_version, upsert, version_of
+from kefu.stores.statements import alone, raise_version, upsert, version_of
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ _SAVE_ENTRY = upsert(entries, "id")
 _SAVE_VECTORS = upsert(entry_vectors, "entry_id")
 
 
-class SqliteKnowledge:
+class SqlKnowledge:
     """Synchronous and thread-safe; every change is one transaction and a new version."""
 
     def __init__(self, database: Database) -> None:
@@ -110,6 +110,7 @@ def _save(
     renewed: Sequence[Entry],
     if_version: int | None,
 ) -> int | None:
+    alone(connection, _KNOWLEDGE)
     if if_version is not None and version_of(connection, _KNOWLEDGE) != if_version:
         return None
     for ids in _chunks(gone):

@@ -7,8 +7,8 @@ import pytest
 
 from kefu.knowledge.entry import Entry, IndexedEntry
 from kefu.knowledge.vectors import indexed, texts_of
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_knowledge import SqliteKnowledge
+from kefu.stores.database import Database
+from kefu.stores.knowledge import SqlKnowledge
 from tests.fakes import HashingEncoder
 
 ENCODER = HashingEncoder()
@@ -20,13 +20,13 @@ def items_of(*entries: Entry) -> list[IndexedEntry]:
 
 
 @pytest.fixture
-def store(database: Database) -> SqliteKnowledge:
-    store = SqliteKnowledge(database)
+def store(database: Database) -> SqlKnowledge:
+    store = SqlKnowledge(database)
     store.save(items_of(*ENTRIES), ENCODER.id)
     return store
 
 
-def test_everything_is_new_to_whoever_knows_nothing(store: SqliteKnowledge) -> None:
+def test_everything_is_new_to_whoever_knows_nothing(store: SqlKnowledge) -> None:
     changes = store.changes({}, ENCODER.id)
     assert [item.entry for item in changes.indexed] == ENTRIES
     assert changes.hashes == store.hashes() == {e.id: e.content_hash for e in ENTRIES}
@@ -36,7 +36,7 @@ def test_everything_is_new_to_whoever_knows_nothing(store: SqliteKnowledge) -> N
     np.testing.assert_allclose(changes.indexed[1].answer, expected, rtol=1e-5)
 
 
-def test_only_what_differs_is_given(store: SqliteKnowledge) -> None:
+def test_only_what_differs_is_given(store: SqlKnowledge) -> None:
     known = store.hashes()
     changed = replace(ENTRIES[1], answer="别的答案。")
     store.save(items_of(changed), ENCODER.id, ["e2"])
@@ -46,7 +46,7 @@ def test_only_what_differs_is_given(store: SqliteKnowledge) -> None:
     assert changes.hashes == {"e1": changed.content_hash}
 
 
-def test_only_what_is_asked_about_is_looked_at(store: SqliteKnowledge) -> None:
+def test_only_what_is_asked_about_is_looked_at(store: SqlKnowledge) -> None:
     known = store.hashes()
     changed = [replace(entry, answer="别的答案。") for entry in ENTRIES[:2]]
     store.save(items_of(*changed), ENCODER.id, ["e2", "e3"])
@@ -55,7 +55,7 @@ def test_only_what_is_asked_about_is_looked_at(store: SqliteKnowledge) -> None:
     assert changes.gone == {"e3"}
 
 
-def test_much_comes_in_parts(store: SqliteKnowledge) -> None:
+def test_much_comes_in_parts(store: SqlKnowledge) -> None:
     known: dict[str, str] = {}
     steps = []
     while not (steps and steps[-1].complete):
@@ -65,7 +65,7 @@ def test_much_comes_in_parts(store: SqliteKnowledge) -> None:
     assert known == store.hashes()
 
 
-def test_another_encoders_entries_are_given_without_vectors(store: SqliteKnowledge) -> None:
+def test_another_encoders_entries_are_given_without_vectors(store: SqlKnowledge) -> None:
     changes = store.changes({}, "another")
     assert changes.indexed == ()
     assert list(changes.unencoded) == ENTRIES

@@ -1,4 +1,4 @@
-"""Reviews and what came of them in SQLite: each step is one transaction with its audit record."""
+"""Reviews and what came of them in SQL: each step is one transaction with its audit record."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from kefu.review.audit import KEFU, review_subject, turn_subject
 from kefu.review.examples import Example
 from kefu.review.review import Delivery, Due, Held, Review, Status
 from kefu.stamps import now_ms
+from kefu.stores.audit import append
+from kefu.stores.database import Database
 from kefu.stores.schema import deliveries, moderation_examples, reviews, turns
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_audit import append
-from kefu.stores.sqlite_transcript import TURNS, save_turn, turn_of_row
+from kefu.stores.statements import alone
+from kefu.stores.transcript import TURNS, save_turn, turn_of_row
 
 # What a later reply changes of its turn.
 _REPLY = (
@@ -36,7 +37,7 @@ _REPLY = (
 _MOST_AT_ONCE = 500
 
 
-class SqliteReviews:
+class SqlReviews:
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -114,12 +115,15 @@ class SqliteReviews:
             return 0
 
         def change(connection: Connection) -> int:
-            ids = connection.execute(overdue).scalars().all()
-            for id_ in ids:
-                values = {"status": "expired", "decided_at_ms": at_ms, "decided_by": KEFU}
-                connection.execute(update(reviews).where(reviews.c.id == id_).values(values))
-                append(connection, KEFU, "expired", review_subject(id_))
-            return len(ids)
+            values = {"status": "expired", "decided_at_ms": at_ms, "decided_by": KEFU}
+            expired = 0
+            for id_ in connection.execute(overdue).scalars().all():
+                # Another desk may have been quicker.
+                this = update(reviews).where(reviews.c.id == id_, *late)
+                if connection.execute(this.values(values)).rowcount:
+                    append(connection, KEFU, "expired", review_subject(id_))
+                    expired += 1
+            return expired
 
         return await self._database.write_async(change)
 
@@ -140,6 +144,9 @@ class SqliteReviews:
                 return False
             if not _replace_reply(connection, turn):
                 return False
+            alone(
+                connection, "deliveries"
+            )  # so that who has seen one `seq` has seen those before it
             given = {"turn_id": turn.turn_id, "uid": turn.uid, "created_at_ms": at_ms}
             connection.execute(insert(deliveries), given)
             details = {"turn_id": turn.turn_id, "source": turn.source}

@@ -1,4 +1,4 @@
-"""The golden set in SQLite."""
+"""The golden set in SQL."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from sqlalchemy import Connection, Delete, delete, select
 
 from kefu.gaps.golden import GoldenQuestion
 from kefu.stamps import now_ms
+from kefu.stores.database import Database
 from kefu.stores.schema import golden_questions
-from kefu.stores.sqlite import Database
-from kefu.stores.sqlite_statements import upsert
+from kefu.stores.statements import upsert
 
 _SAVE = upsert(golden_questions, "question")
 
 
-class SqliteGolden:
+class SqlGolden:
     """Synchronous and thread-safe; every change is one transaction."""
 
     def __init__(self, database: Database) -> None:

@@ -1,4 +1,4 @@
-"""API keys in SQLite: only their hashes."""
+"""API keys in SQL: only their hashes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from sqlalchemy import delete, insert, select
 
 from kefu.http.auth import StoredKey
 from kefu.stamps import now_ms
+from kefu.stores.database import Database
 from kefu.stores.schema import api_keys
-from kefu.stores.sqlite import Database
 
 
-class SqliteKeys:
+class SqlKeys:
     def __init__(self, database: Database) -> None:
         self._database = database
 

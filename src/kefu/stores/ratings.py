@@ -1,4 +1,4 @@
-"""Ratings of replies in SQLite: a row beside the turn, gone with it."""
+"""Ratings of replies in SQL: a row beside the turn, gone with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, FromClause, delete, select
 
 from kefu.conversations.ratings import Rating
 from kefu.stores.schema import ratings, turns
-from kefu.stores.sqlite_statements import upsert
+from kefu.stores.statements import upsert
 
 _SAVE = upsert(ratings, "turn_id")
 

@@ -1,0 +1,158 @@
+"""An open database: readers in a pool, one writer that commits in batches. What is asked of it is SQL
+that both kinds understand (`sqlite.py`, `postgres.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, Self, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy.exc import DBAPIError
+
+from kefu.errors import KefuError, SettingsError
+from kefu.stores.group_commit import DatabaseClosed, GroupCommitWriter
+from kefu.telemetry import Metrics
+
+__all__ = ["Database", "DatabaseClosed", "DatabaseFailed", "Reader", "Versions"]
+
+T = TypeVar("T")
+
+
+class DatabaseFailed(KefuError):
+    """The database cannot be read: its disk fails, its file is gone, or its server is away."""
+
+    status = 503
+    code = "database_failed"
+
+
+class Reader(Protocol):
+    """A connection of its own for what is asked so often, of a database so near, that it may be asked
+    on the event loop. Not for several threads."""
+
+    def rows(self, sql: str, *values: str | int) -> list[Any]:
+        """All rows, so that no read transaction stays open. Raises `DatabaseFailed`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Versions(Protocol):
+    """The counters of the table `versions` as they are now, without a wait."""
+
+    def now(self, name: str) -> int:
+        """0 for one that nobody raised. Raises `DatabaseFailed` where it is not known for sure."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Database:
+    """To be closed by whoever opened it (`with open_database(...)`). Thread-safe. Closing finishes the
+    writes that wait.
+
+    `open_reader` is None where the database is not near enough for one.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        versions: Versions,
+        metrics: Metrics | None = None,
+        *,
+        reading: Engine | None = None,
+        open_reader: Callable[[], Reader] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._reading = engine if reading is None else reading
+        self._writer = GroupCommitWriter(engine, metrics or Metrics())
+        self._open_reader = open_reader
+        self._readers: list[Reader] = []
+        self._versions = versions
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def versions(self) -> Versions:
+        return self._versions
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one consistent snapshot."""
+        with self._reading.connect() as connection, connection.begin():
+            yield connection
+
+    def open_reader(self) -> Reader | None:
+        """Closed with the database."""
+        if self._open_reader is None:
+            return None
+        reader = self._open_reader()
+        self._readers.append(reader)
+        return reader
+
+    async def read_async(self, query: Callable[[Connection], T]) -> T:
+        return await asyncio.to_thread(self._read, query)
+
+    def _read(self, query: Callable[[Connection], T]) -> T:
+        with self.read() as connection:
+            return query(connection)
+
+    def write(self, change: Callable[[Connection], T]) -> T:
+        """Run `change` in the writer and return once it is on disk. Not for the event loop."""
+        return self._writer.submit(change).result()
+
+    async def write_async(self, change: Callable[[Connection], T]) -> T:
+        return await self._writer.submit_async(change)
+
+    def close(self) -> None:
+        self._writer.close()
+        self._versions.close()
+        for reader in self._readers:
+            reader.close()
+        self._engine.dispose()
+
+
+def is_up_to_date(connection: Connection) -> bool:
+    """Whether the tables are those of this kefu."""
+    return revision_of(connection) == ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def bring_up_to_date(connection: Connection, name: str) -> None:
+    """Run the migrations that are missing. Raises `SettingsError` where a newer kefu was here."""
+    config = _config()
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise SettingsError(
+            f"The database {name} was written by a newer kefu. Update kefu, or give it another "
+            "database."
+        ) from error
+
+
+def reason_of(error: DBAPIError) -> str:
+    return " ".join(str(error.orig).split())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "kefu.stores:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Alembic's stamp, read directly: asking alembic costs more than the rest of the start."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()

@@ -1,0 +1,186 @@
+"""The grown database: PostgreSQL, which several desks share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import structlog
+from psycopg import sql
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+
+from kefu.errors import SettingsError
+from kefu.stores.database import (
+    Database,
+    DatabaseFailed,
+    bring_up_to_date,
+    is_up_to_date,
+    reason_of,
+)
+from kefu.telemetry import Metrics
+
+log = structlog.get_logger("kefu.postgres")
+
+CONNECT_SECONDS = 5
+_POOL_SIZE = 8
+# Any numbers that nothing else locks: "kefu" in ASCII, and the next.
+_MIGRATING = 0x6B656675
+_SERVING = 0x6B656676
+# The channel of the trigger on `versions` (migration 0005).
+_CHANNEL = "kefu_versions"
+_ASK_EVERY_SECONDS = 0.25
+_SURE_SECONDS = 1.0
+
+
+def open_postgres(url: str, metrics: Metrics | None = None) -> Database:
+    """Open the database at `url` (`postgresql://user:password@host/name`), its tables brought up to
+    date, by one desk where several start.
+
+    Raises `SettingsError` when it cannot be opened or belongs to a newer kefu.
+    """
+    parsed, name = _parsed(url), _name(url)
+    engine = _engine(parsed)
+    try:
+        _migrate(engine, name)
+        versions = PushedVersions(parsed)
+    except (DBAPIError, DatabaseFailed, psycopg.Error) as error:
+        engine.dispose()
+        why = reason_of(error) if isinstance(error, DBAPIError) else str(error).strip()
+        raise SettingsError(f"Cannot open the database {name}: {why}") from error
+    except BaseException:  # Ctrl-C too: no connection may stay open
+        engine.dispose()
+        raise
+    reading = engine.execution_options(isolation_level="REPEATABLE READ")
+    return Database(engine, versions, metrics, reading=reading)
+
+
+@contextmanager
+def require_only_desk(url: str) -> Iterator[None]:
+    """Two desks on one database would each believe a customer has one turn at a time. Raises
+    `SettingsError` where another serves already."""
+    with _connected(_parsed(url)) as connection:
+        (is_free,) = connection.execute(
+            "SELECT pg_try_advisory_lock(%s)", [_SERVING]
+        ).fetchone() or [False]
+        if not is_free:
+            raise SettingsError(
+                f"Another kefu already serves from {_name(url)}. Stop it, or give another --database."
+            )
+        yield
+
+
+class PushedVersions:
+    """A thread hears of every change from the database, and asks now and then whether it is still
+    there."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._known: dict[str, int] = {}
+        self._sure_at = float("-inf")
+        self._closing = threading.Event()
+        connection = self._connected()
+        self._thread = threading.Thread(
+            target=self._run, args=[connection], name="kefu-versions", daemon=True
+        )
+        self._thread.start()
+
+    def now(self, name: str) -> int:
+        silent = time.monotonic() - self._sure_at
+        if silent > _SURE_SECONDS:
+            raise DatabaseFailed(f"The database has not been heard of for {silent:.1f} s.")
+        return self._known.get(name, 0)
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join()
+
+    def _run(self, connection: psycopg.Connection) -> None:
+        while not self._closing.is_set():
+            try:
+                with connection:
+                    self._listen(connection)
+            except psycopg.Error as error:
+                self._sure_at = float("-inf")
+                log.warning("database_away", reason=" ".join(str(error).split()))
+            while not self._closing.wait(_ASK_EVERY_SECONDS):
+                try:
+                    connection = self._connected()
+                    break
+                except psycopg.Error:
+                    continue
+
+    def _listen(self, connection: psycopg.Connection) -> None:
+        while not self._closing.is_set():
+            for heard in connection.notifies(timeout=_ASK_EVERY_SECONDS, stop_after=1):
+                name, _, version = heard.payload.rpartition(" ")
+                self._known[name] = max(int(version), self._known.get(name, 0))
+            self._ask(connection)
+
+    def _connected(self) -> psycopg.Connection:
+        connection = _connected(self._url)
+        connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(_CHANNEL)))
+        self._ask(connection)
+        return connection
+
+    def _ask(self, connection: psycopg.Connection) -> None:
+        asked_at = time.monotonic()
+        self._known = dict(connection.execute("SELECT name, version FROM versions").fetchall())
+        self._sure_at = asked_at
+
+
+def _connected(url: URL) -> psycopg.Connection:
+    parts = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(parts, autocommit=True, connect_timeout=CONNECT_SECONDS)
+
+
+def _name(url: str) -> str:
+    return _parsed(url).render_as_string(hide_password=True)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise SettingsError(
+            "The database is none that kefu knows. Give it as postgresql://user:password@host/name."
+        ) from error
+    if parsed.get_backend_name() != "postgresql":
+        raise SettingsError(
+            f"kefu keeps its data in SQLite or PostgreSQL, not in {parsed.get_backend_name()}. "
+            "Give the database as postgresql://user:password@host/name."
+        )
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _engine(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=_POOL_SIZE,
+        max_overflow=_POOL_SIZE,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "kefu"},
+    )
+
+    @event.listens_for(engine, "handle_error")
+    def on_error(context: ExceptionContext) -> None:
+        error = context.sqlalchemy_exception
+        if context.is_pre_ping:  # the pool finds out, and connects anew
+            return
+        if isinstance(error, (OperationalError, InterfaceError)):
+            raise DatabaseFailed(f"The database is away: {reason_of(error)}") from error
+
+    return engine
+
+
+def _migrate(engine: Engine, name: str) -> None:
+    with engine.connect() as connection, connection.begin():
+        if is_up_to_date(connection):
+            return
+    with engine.connect() as connection, connection.begin():
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
+        bring_up_to_date(connection, name)

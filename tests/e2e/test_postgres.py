@@ -1,0 +1,114 @@
+"""A desk that keeps everything in PostgreSQL, with real models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.e2e.conftest import NewDesk
+from tests.e2e.desk_process import BUSY_MACHINE, DeskProcess, run_kefu, wait_until
+from tests.e2e.folders import link_models
+from tests.e2e.test_serve import ZH, said_plainly
+from tests.postgres import PostgresServer
+
+pytestmark = pytest.mark.models
+
+# Follow-ups, another language, small talk, a message that is blocked, what nobody knows.
+SCRIPT = (
+    "怎么申请退货？",
+    "那运费谁出？",
+    "多久能到账？",
+    "谢谢",
+    "How do I place an order?",
+    "and can I cancel it?",
+    "你们卖火箭吗",
+    "转人工",
+)
+
+
+@pytest.fixture
+def url(postgres: PostgresServer) -> Iterator[str]:
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+def desk(new_desk: NewDesk, url: str) -> DeskProcess:
+    return new_desk(settings={**BUSY_MACHINE, "KEFU_DATABASE": url}).start()
+
+
+def told(desk: DeskProcess, uid: str) -> list[tuple[str, str]]:
+    replies = [desk.ask(message, uid=uid) for message in SCRIPT]
+    return [(reply["source"], reply["reply"]) for reply in replies]
+
+
+def test_a_talk_is_the_same_on_either_database(desk: DeskProcess, shop: DeskProcess):
+    assert told(desk, "script") == told(shop, "script-on-postgres")
+
+
+def test_turns_outlive_a_killed_desk_and_its_folder(
+    desk: DeskProcess, new_desk: NewDesk, url: str, tmp_path: Path, models_dir: Path
+):
+    asked = desk.ask(ZH[0], uid="ann")
+    desk.kill()
+    assert not desk.database.exists()
+    another = link_models(tmp_path / "another", models_dir)
+    again = new_desk(data_dir=another, settings=desk.settings).start()
+    turns = again.get("/chat/history", params={"uid": "ann"}).json()["turns"]
+    assert [turn["turn_id"] for turn in turns] == [asked["turn_id"]]
+    assert again.ask("那运费谁出？", uid="ann")["conversation_id"] == asked["conversation_id"]
+
+
+def test_a_second_desk_on_the_same_database_is_refused(desk: DeskProcess, url: str, tmp_path: Path):
+    refused = run_kefu("--data-dir", tmp_path / "b", "--database", url, "serve", "--port", "0")
+    said_plainly(refused, "Another kefu already serves from", "--database")
+
+
+def test_a_lost_connection_costs_a_message_at_most(desk: DeskProcess, url: str):
+    desk.ask(ZH[0], uid="bob")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    wait_until(lambda: desk.get("/readyz").status_code == 200, "the desk is ready again", 10)
+    assert desk.ask(ZH[0], uid="bob")["source"] == "faq"
+    assert len(desk.get("/chat/history", params={"uid": "bob"}).json()["turns"]) == 2
+
+
+def test_what_another_process_imports_is_answered(desk: DeskProcess, url: str, tmp_path: Path):
+    faq = tmp_path / "faq.csv"
+    faq.write_text("question,answer\n火星上有门店吗,火星店明年开。\n", "utf-8")
+    imported = run_kefu("--data-dir", desk.data_dir, "--database", url, "kb", "import", faq)
+    assert imported.returncode == 0, imported.stderr
+    wait_until(
+        lambda: desk.ask("火星上有门店吗", uid="eve")["reply"] == "火星店明年开。",
+        "the new entry answers",
+        5,
+    )
+
+
+def test_everything_moves_from_sqlite_into_postgres(
+    new_desk: NewDesk, data_dir: Path, postgres: PostgresServer, tmp_path: Path
+):
+    file = tmp_path / "all.jsonl.gz"
+    embedded = new_desk().start()
+    embedded.ask(ZH[0], uid="ann")
+    admin = {"Authorization": f"Bearer {embedded.key()}"}
+    embedded.stop()
+    written = run_kefu("--data-dir", data_dir, "export", file)
+    assert written.returncode == 0, written.stderr
+    assert "1 turns" in written.stdout
+    with postgres.empty_database() as url:
+        read = run_kefu("--data-dir", data_dir, "--database", url, "import", file)
+        assert read.returncode == 0, read.stderr
+        grown = new_desk(settings={**BUSY_MACHINE, "KEFU_DATABASE": url}, arguments=())
+        grown.start()
+        history = grown.get("/chat/history", params={"uid": "ann"}).json()["turns"]
+        assert [turn["question"] for turn in history] == [ZH[0]]
+        assert grown.ask(ZH[0], uid="bob")["source"] == "faq"
+        assert grown.get("/api/knowledge/entries", headers=admin).json()["total"] > 300
+        grown.stop()

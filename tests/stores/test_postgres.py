@@ -1,0 +1,127 @@
+"""PostgreSQL: what happens when it goes away, and what no other database needs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from kefu.errors import SettingsError
+from kefu.stores.audit import append
+from kefu.stores.database import Database, DatabaseFailed
+from kefu.stores.opening import open_database
+from kefu.stores.postgres import require_only_desk
+from kefu.stores.statements import alone, raise_version
+from tests.e2e.desk_process import wait_until
+from tests.postgres import PostgresServer
+
+
+@pytest.fixture
+def database_url(postgres: PostgresServer) -> Iterator[str]:
+    with postgres.database() as url:
+        yield url
+
+
+def throw_out(url: str) -> None:
+    """End every other connection, as a restart of the server does."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def test_several_desks_that_start_at_once_make_one_set_of_tables(postgres: PostgresServer):
+    with postgres.empty_database() as url, ThreadPoolExecutor(4) as threads:
+        opened = list(threads.map(open_database, [url] * 4))
+        for database in opened:
+            database.close()
+
+
+def test_connections_that_were_cut_are_made_anew(database: Database, database_url: str):
+    database.write(lambda c: raise_version(c, "n"))
+    throw_out(database_url)
+    assert database.write(lambda c: raise_version(c, "n")) == 2
+    throw_out(database_url)
+    with database.read() as connection:
+        assert connection.execute(text("SELECT version FROM versions")).scalar() == 2
+    wait_until(lambda: knows(database, "n", 2), "the version is known again", 5)
+
+
+def knows(database: Database, name: str, version: int) -> bool:
+    with suppress(DatabaseFailed):
+        return database.versions.now(name) == version
+    return False
+
+
+def test_a_version_that_nobody_could_tell_is_not_said(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("kefu.stores.postgres._SURE_SECONDS", -1.0)
+    with pytest.raises(DatabaseFailed, match="not been heard of"):
+        database.versions.now("n")
+
+
+def test_the_audit_only_grows(database: Database):
+    database.write(lambda c: append(c, "kefu", "held", "turn:1"))
+    for statement in ("UPDATE audit SET actor = 'x'", "DELETE FROM audit", "TRUNCATE audit"):
+        with pytest.raises(DBAPIError, match="append-only"):
+            database.write(lambda c, s=statement: c.execute(text(s)))
+
+
+def test_who_is_alone_is_waited_for(database: Database, settings):
+    with open_database(settings.database_at) as other:
+        inside, leave = threading.Event(), threading.Event()
+
+        def first(connection) -> None:
+            alone(connection, "x")
+            inside.set()
+            assert leave.wait(10)
+
+        staying = database._writer.submit(first)
+        assert inside.wait(10)
+        coming = other._writer.submit(lambda c: alone(c, "x"))
+        elsewhere = open_database(settings.database_at)
+        elsewhere.write(lambda c: alone(c, "y"))
+        elsewhere.close()
+        assert not coming.done()
+        leave.set()
+        staying.result(10)
+        coming.result(10)
+
+
+def test_a_second_desk_is_refused(database_url: str):
+    with (
+        require_only_desk(database_url),
+        pytest.raises(SettingsError, match="already serves"),
+        require_only_desk(database_url),
+    ):
+        pass
+    with require_only_desk(database_url):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://kefu:secret@127.0.0.1:1/none", "kefu:\\*\\*\\*@127.0.0.1"),
+        ("mysql://kefu@127.0.0.1/x", "not in mysql"),
+        ("nonsense", "postgresql://user:password@host/name"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_named_without_its_password(url: str, said: str):
+    with pytest.raises(SettingsError, match=said) as refused:
+        open_database(url)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_missing_driver_is_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(__import__("sys").modules, "kefu.stores.postgres", None)
+    with pytest.raises(SettingsError, match=r"kefu\[cluster\]"):
+        open_database("postgresql://x/y")
