@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,3 +113,20 @@ def test_everything_moves_from_sqlite_into_postgres(
         assert grown.ask(ZH[0], uid="bob")["source"] == "faq"
         assert grown.get("/api/knowledge/entries", headers=admin).json()["total"] > 300
         grown.stop()
+
+
+def test_the_commands_work_on_it(url: str, data_dir: Path, tmp_path: Path):
+    def kefu(*arguments: str) -> str:
+        ran = run_kefu("--data-dir", data_dir, "--database", url, *arguments)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    assert json.loads(kefu("migrate", "--json")) == {"revision": "0005"}
+    assert "up to date" in kefu("migrate")
+    assert "kefu-chat-" in kefu("keys", "create", "--role", "chat")
+    assert "chat" in kefu("keys", "list")
+    found = json.loads(kefu("doctor", "--json"))
+    (database,) = [finding for finding in found if finding["what"] == "database"]
+    assert database["state"] == "ok"
+    assert database["detail"].startswith("PostgreSQL 18")
+    assert json.loads(kefu("export", str(tmp_path / "x.gz"), "--json"))["rows"]["api_keys"] == 1
