@@ -11,7 +11,7 @@ from kefu.review.audit import AuditRecord
 from kefu.stamps import now_ms
 from kefu.stores.database import Database
 from kefu.stores.schema import audit
-from kefu.stores.statements import alone
+from kefu.stores.statements import NUMBERED, alone
 
 
 def append(
@@ -29,7 +29,7 @@ def append(
         "subject": subject,
         "details": dict(details or {}),
     }
-    alone(connection, "audit")  # so that who has seen one `seq` has seen those before it
+    alone(connection, NUMBERED)
     connection.execute(insert(audit), row)
 
 

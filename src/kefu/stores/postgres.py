@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import psycopg
 import structlog
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
@@ -27,6 +28,15 @@ from kefu.telemetry import Metrics
 log = structlog.get_logger("kefu.postgres")
 
 CONNECT_SECONDS = 5
+# A server that vanished is given up after about 20 s; Linux would wait for two hours.
+_CONNECTION: dict[str, str | int] = {
+    "connect_timeout": CONNECT_SECONDS,
+    "application_name": "kefu",
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 _POOL_SIZE = 8
 # Any numbers that nothing else locks: "kefu" in ASCII, and the next.
 _MIGRATING = 0x6B656675
@@ -135,7 +145,7 @@ class PushedVersions:
 
 def _connected(url: URL) -> psycopg.Connection:
     parts = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg.connect(parts, autocommit=True, connect_timeout=CONNECT_SECONDS)
+    return psycopg.connect(make_conninfo(parts, **_CONNECTION), autocommit=True)
 
 
 def _name(url: str) -> str:
@@ -163,7 +173,7 @@ def _engine(url: URL) -> Engine:
         pool_size=_POOL_SIZE,
         max_overflow=_POOL_SIZE,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "kefu"},
+        connect_args=_CONNECTION,
     )
 
     @event.listens_for(engine, "handle_error")

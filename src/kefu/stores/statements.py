@@ -18,6 +18,11 @@ def upsert(table: Table, key: str) -> Insert:
     return add.on_conflict_do_update(index_elements=[key], set_=replaced)
 
 
+# For rows whose readers ask for all after a number: who has seen one must have seen those before it. One
+# name for all such tables, since whoever waits for a second lock while holding a first may wait for ever.
+NUMBERED = "numbered rows"
+
+
 def alone(connection: Connection, name: str) -> None:
     """Until the end of the transaction nobody else is in what is called so. SQLite has one writer at a
     time anyway."""
