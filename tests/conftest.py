@@ -41,9 +41,19 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def each_database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """For a `database_url` of tests that run on both."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    with request.getfixturevalue("postgres").database() as url:
+        yield url
+
+
 @pytest.fixture
 def database_url() -> str:
-    """Where the desk keeps its data; empty: in SQLite. Those of the stores run on both."""
+    """Where the desk keeps its data; empty: in SQLite."""
     return ""
 
 

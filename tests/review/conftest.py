@@ -14,6 +14,11 @@ from tests.review.held import held_message, held_turn
 
 
 @pytest.fixture
+def database_url(each_database_url: str) -> str:
+    return each_database_url
+
+
+@pytest.fixture
 def reviews(database: Database) -> SqlReviews:
     return SqlReviews(database)
 

@@ -6,9 +6,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from kefu.errors import SettingsError
 from kefu.stores import sqlite
+from kefu.stores.audit import append
 from kefu.stores.database import Database, DatabaseFailed
 from kefu.stores.opening import open_database
 from kefu.stores.statements import raise_version
@@ -74,3 +77,13 @@ def test_an_old_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(SettingsError, match="can corrupt"):
         sqlite.sqlite_module()
     assert sqlite3.sqlite_version_info  # the interpreter's own stays importable
+
+
+def test_no_record_of_the_audit_is_replaced(database: Database):
+    """SQLite's REPLACE deletes without firing the trigger for it."""
+    database.write(lambda c: append(c, "kefu", "held", "turn:1"))
+    replace = (
+        "INSERT OR REPLACE INTO audit SELECT seq, 0, 'nobody', action, subject, details FROM audit"
+    )
+    with pytest.raises(IntegrityError, match="append-only"):
+        database.write(lambda c: c.execute(text(replace)) and None)

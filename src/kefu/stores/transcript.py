@@ -22,7 +22,8 @@ TURNS: Select[Any] = select(*(turns.c[name] for name in _FIELDS), *RATING_COLUMN
 # What a person has to deal with: somebody to talk to, or something to look at.
 _FOR_A_PERSON = ("handoff", "held")
 # A retry of a turn that was never answered takes its place; an answered one is never overwritten.
-_SAVE = insert(turns)
+# Whether it was kept is asked: SQLAlchemy counts the rows of an INSERT only when told to.
+_SAVE = insert(turns).execution_options(preserve_rowcount=True)
 _SAVE = _SAVE.on_conflict_do_update(
     index_elements=["uid", "idempotency_key"],
     set_={name: _SAVE.excluded[name] for name in _FIELDS if name not in ("uid", "idempotency_key")},
