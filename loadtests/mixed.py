@@ -143,7 +143,7 @@ def table(outcome: Outcome) -> str:
         ),
         f"event loop late          p99 <= {outcome.loop_lag_p99_ms:g} ms",
         f"before                   {_line('', outcome.warm_up.quick).strip()}",
-        f"as quick as before after {outcome.calm_after} s",
+        *([] if outcome.calm_after is None else [f"as quick as before after {outcome.calm_after} s"]),
     ]
     return "\n".join(lines)
 
