@@ -42,12 +42,12 @@ AS_QUICK = 2.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """`calm_after`: seconds until the desk was as quick as in the warm-up; None where it was not, or
-    nobody looked. `loop_lag_p99_ms` is at most that: the border of the histogram's bucket."""
+    """`calm_after`: seconds until the desk was as quick as in the warm-up, "never" where it was not;
+    None where nobody looked. `loop_lag_p99_ms` is at most that: the border of the histogram's bucket."""
 
     warm_up: Figures
     loaded: Figures
-    calm_after: float | None
+    calm_after: float | str | None
     loop_lag_p99_ms: float
 
 
@@ -94,13 +94,13 @@ def run(
     return run_test(test, words, mix, progress)
 
 
-def quick_again(after: Figures, before: Figures) -> float | None:
+def quick_again(after: Figures, before: Figures) -> float | str:
     # Not p99: of the fifty messages of a second that is the longest, and may have waited to be written.
     limit = AS_QUICK * (before.quick.p90 if before.quick else 0.0)
     slow = [m.at + m.seconds for m in after.moments if m.quick and m.quick.p90 > limit]
     if not slow:
         return 0.0
-    return max(slow) if max(slow) < after.seconds - after.moments[-1].seconds else None
+    return max(slow) if max(slow) < after.seconds - after.moments[-1].seconds else "never"
 
 
 def lags(desk: DeskProcess) -> dict[float, float]:
@@ -143,8 +143,9 @@ def table(outcome: Outcome) -> str:
         ),
         f"event loop late          p99 <= {outcome.loop_lag_p99_ms:g} ms",
         f"before                   {_line('', outcome.warm_up.quick).strip()}",
-        *([] if outcome.calm_after is None else [f"as quick as before after {outcome.calm_after} s"]),
     ]
+    if outcome.calm_after is not None:
+        lines.append(f"as quick as before after {outcome.calm_after} s")
     return "\n".join(lines)
 
 
