@@ -78,6 +78,8 @@ def test_a_lost_connection_costs_a_message_at_most(desk: DeskProcess, url: str):
     wait_until(lambda: desk.get("/readyz").status_code == 200, "the desk is ready again", 10)
     assert desk.ask(ZH[0], uid="bob")["source"] == "faq"
     assert len(desk.get("/chat/history", params={"uid": "bob"}).json()["turns"]) == 2
+    assert desk.stop() == 0
+    assert "Traceback" not in desk.log
 
 
 def test_what_another_process_imports_is_answered(desk: DeskProcess, url: str, tmp_path: Path):

@@ -9,14 +9,14 @@ from contextlib import suppress
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from kefu.errors import SettingsError
 from kefu.stores.audit import append
 from kefu.stores.database import Database, DatabaseFailed
 from kefu.stores.opening import open_database
-from kefu.stores.postgres import require_only_desk
+from kefu.stores.postgres import PushedVersions, require_only_desk
 from kefu.stores.statements import alone, raise_version
 from tests.e2e.desk_process import wait_until
 from tests.postgres import PostgresServer
@@ -105,6 +105,26 @@ def test_a_second_desk_is_refused(database_url: str):
         pass
     with require_only_desk(database_url):
         pass
+
+
+def test_a_claim_whose_connection_was_cut_ends_quietly(database_url: str):
+    with require_only_desk(database_url):
+        throw_out(database_url)
+
+
+def test_a_claim_on_a_database_that_is_away_is_refused():
+    with (
+        pytest.raises(SettingsError, match="Cannot open the database"),
+        require_only_desk("postgresql://kefu:secret@127.0.0.1:1/none"),
+    ):
+        pass
+
+
+def test_versions_of_a_database_that_is_away_are_not_said():
+    versions = PushedVersions(make_url("postgresql://kefu@127.0.0.1:1/none"))
+    with pytest.raises(DatabaseFailed, match="is away"):
+        versions.now("n")
+    versions.close()
 
 
 @pytest.mark.parametrize(

@@ -57,49 +57,51 @@ def open_postgres(url: str, metrics: Metrics | None = None) -> Database:
     engine = _engine(parsed)
     try:
         _migrate(engine, name)
-        versions = PushedVersions(parsed)
-    except (DBAPIError, DatabaseFailed, psycopg.Error) as error:
+    except (DBAPIError, DatabaseFailed) as error:
         engine.dispose()
-        why = reason_of(error) if isinstance(error, DBAPIError) else str(error).strip()
+        why = reason_of(error) if isinstance(error, DBAPIError) else error
         raise SettingsError(f"Cannot open the database {name}: {why}") from error
     except BaseException:  # Ctrl-C too: no connection may stay open
         engine.dispose()
         raise
     reading = engine.execution_options(isolation_level="REPEATABLE READ")
-    return Database(engine, versions, metrics, reading=reading)
+    return Database(engine, PushedVersions(parsed), metrics, reading=reading)
 
 
 @contextmanager
 def require_only_desk(url: str) -> Iterator[None]:
     """Two desks on one database would each believe a customer has one turn at a time. Raises
-    `SettingsError` where another serves already."""
-    with _connected(_parsed(url)) as connection:
-        (is_free,) = connection.execute(
-            "SELECT pg_try_advisory_lock(%s)", [_SERVING]
-        ).fetchone() or [False]
-        if not is_free:
+    `SettingsError` where another serves already, or the database cannot be asked. Whose connection is
+    cut loses the claim."""
+    try:
+        connection = _connected(_parsed(url))
+    except psycopg.Error as error:
+        raise SettingsError(f"Cannot open the database {_name(url)}: {_said(error)}") from error
+    try:
+        claimed = connection.execute("SELECT pg_try_advisory_lock(%s)", [_SERVING]).fetchone()
+        if claimed != (True,):
             raise SettingsError(
                 f"Another kefu already serves from {_name(url)}. Stop it, or give another --database."
             )
         yield
+    finally:
+        connection.close()  # whether or not it is still there
 
 
 class PushedVersions:
     """A thread hears of every change from the database, and asks now and then whether it is still
-    there."""
+    there. For one thread, by which it is started when a version is first asked for."""
 
     def __init__(self, url: URL) -> None:
         self._url = url
         self._known: dict[str, int] = {}
         self._sure_at = float("-inf")
         self._closing = threading.Event()
-        connection = self._connected()
-        self._thread = threading.Thread(
-            target=self._run, args=[connection], name="kefu-versions", daemon=True
-        )
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     def now(self, name: str) -> int:
+        if self._thread is None:
+            self._thread = self._started()
         silent = time.monotonic() - self._sure_at
         if silent > _SURE_SECONDS:
             raise DatabaseFailed(f"The database has not been heard of for {silent:.1f} s.")
@@ -107,7 +109,19 @@ class PushedVersions:
 
     def close(self) -> None:
         self._closing.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _started(self) -> threading.Thread:
+        try:
+            connection = self._connected()
+        except psycopg.Error as error:
+            raise DatabaseFailed(f"The database is away: {_said(error)}") from error
+        thread = threading.Thread(
+            target=self._run, args=[connection], name="kefu-versions", daemon=True
+        )
+        thread.start()
+        return thread
 
     def _run(self, connection: psycopg.Connection) -> None:
         while not self._closing.is_set():
@@ -116,7 +130,7 @@ class PushedVersions:
                     self._listen(connection)
             except psycopg.Error as error:
                 self._sure_at = float("-inf")
-                log.warning("database_away", reason=" ".join(str(error).split()))
+                log.warning("database_away", reason=_said(error))
             while not self._closing.wait(_ASK_EVERY_SECONDS):
                 try:
                     connection = self._connected()
@@ -146,6 +160,10 @@ class PushedVersions:
 def _connected(url: URL) -> psycopg.Connection:
     parts = url.set(drivername="postgresql").render_as_string(hide_password=False)
     return psycopg.connect(make_conninfo(parts, **_CONNECTION), autocommit=True)
+
+
+def _said(error: psycopg.Error) -> str:
+    return " ".join(str(error).split())
 
 
 def _name(url: str) -> str:
