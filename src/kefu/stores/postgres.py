@@ -167,7 +167,8 @@ def _said(error: psycopg.Error) -> str:
 
 
 def _name(url: str) -> str:
-    return _parsed(url).render_as_string(hide_password=True)
+    shown = _parsed(url).set(drivername="postgresql")
+    return shown.render_as_string(hide_password=True)
 
 
 def _parsed(url: str) -> URL:
