@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -140,6 +143,8 @@ def changed(line: int, **values: object):
         (lambda lines: lines[:100], "other rows than it says"),
         (lambda lines: [], "no export of this kefu"),
         (changed(0, format=99), "no export of this kefu"),
+        (lambda lines: [b'{"format": 1}', *lines[1:]], "no export of this kefu"),
+        (lambda lines: [*lines[:2], lines[1], *lines[2:]], "does not take"),
         (changed(0, revision="0001"), "revision 0001; here it is 0005"),
         (changed(5, table="nothing"), "line 6: no row of kefu"),
         (changed(5, row={}), "line 6: no row of kefu"),
@@ -156,6 +161,19 @@ def test_a_file_that_does_not_fit_changes_nothing(
     with pytest.raises(InvalidInput, match=said):
         import_rows(empty, tmp_path / "bad.gz", ignore)
     assert rows_of(empty) == before
+
+
+def test_ctrl_c_leaves_nothing(filled: Database, empty: Database, tmp_path: Path):
+    export_rows(filled, tmp_path / "all.gz", ignore)
+
+    def press(_done: int, _total: int) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)  # it is the other thread that hears it
+
+    with pytest.raises(KeyboardInterrupt):
+        import_rows(empty, tmp_path / "all.gz", press)
+    empty.write(lambda _: None)  # after the one that was stopped
+    assert not any(rows_of(empty).values())
 
 
 @pytest.mark.parametrize("cut", [10, 500, -1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -142,6 +143,6 @@ def test_a_database_that_cannot_be_opened_is_named_without_its_password(url: str
 
 
 def test_a_missing_driver_is_said(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(__import__("sys").modules, "kefu.stores.postgres", None)
+    monkeypatch.setitem(sys.modules, "kefu.stores.postgres", None)
     with pytest.raises(SettingsError, match=r"kefu\[cluster\]"):
         open_database("postgresql://x/y")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
@@ -17,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column, Connection, Date, LargeBinary, Table, false, func, insert, select
+from sqlalchemy.exc import DataError, IntegrityError
 
 from kefu import __version__
 from kefu.errors import InvalidInput
-from kefu.stores.database import Database, revision_of
+from kefu.stores.database import Database, reason_of, revision_of
 from kefu.stores.schema import metadata
 
 FORMAT = 1
+_HEAD = {"kefu", "format", "revision", "rows"}
 _ROWS_AT_ONCE = 500
 
 # So many rows of so many.
@@ -57,15 +60,29 @@ def import_rows(database: Database, path: Path, on_progress: Progress) -> Counts
     Raises `InvalidInput` where the file is none, or not whole, or another kefu's, and where the
     database has something.
     """
+    stopped = threading.Event()
+
+    def go_on(done: int, total: int) -> None:
+        if stopped.is_set():
+            raise InvalidInput("The import was stopped.")
+        on_progress(done, total)
+
     try:
         with gzip.open(path) as packed:
             head = _head_of(path, packed.readline())
         _require_revision(database, path, head)
-        return database.write(lambda c: _import(c, path, head["rows"], on_progress))
+        return database.write(lambda c: _import(c, path, head["rows"], go_on))
+    except KeyboardInterrupt:
+        stopped.set()  # the writer is a thread, and would finish it
+        raise
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InvalidInput(f"{path} is no export of kefu, or was cut off: {error}.") from error
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (DataError, IntegrityError) as error:
+        raise InvalidInput(
+            f"{path} has rows that this database does not take: {reason_of(error)}."
+        ) from error
 
 
 def _export(database: Database, packed: gzip.GzipFile, on_progress: Progress) -> Counts:
@@ -121,7 +138,7 @@ def _head_of(path: Path, line: bytes) -> dict[str, Any]:
         head = json.loads(line)
     except ValueError:
         head = None
-    if not isinstance(head, dict) or head.get("format") != FORMAT:
+    if not isinstance(head, dict) or head.get("format") != FORMAT or not head.keys() >= _HEAD:
         raise InvalidInput(f"{path} is no export of this kefu.")
     return head
 
