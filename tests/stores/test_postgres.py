@@ -69,6 +69,18 @@ def test_a_version_that_nobody_could_tell_is_not_said(
         database.versions.now("n")
 
 
+def test_versions_that_are_closed_as_they_start_leave_no_connection(database_url: str):
+    for _ in range(20):
+        versions = PushedVersions(make_url(database_url))
+        versions.close()  # before the thread is there, which begins with the next line
+        versions.now("n")
+        versions.close()
+    with psycopg.connect(database_url) as connection:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        query = f"SELECT count(*) FROM pg_stat_activity WHERE {others}"
+        wait_until(lambda: connection.execute(query).fetchone() == (0,), "all are closed", 5)
+
+
 def test_the_audit_only_grows(database: Database):
     database.write(lambda c: append(c, "kefu", "held", "turn:1"))
     for statement in ("UPDATE audit SET actor = 'x'", "DELETE FROM audit", "TRUNCATE audit"):

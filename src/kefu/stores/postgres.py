@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 import structlog
@@ -123,20 +123,22 @@ class PushedVersions:
         thread.start()
         return thread
 
-    def _run(self, connection: psycopg.Connection) -> None:
-        while not self._closing.is_set():
+    def _run(self, connection: psycopg.Connection | None) -> None:
+        while connection is not None:
             try:
                 with connection:
                     self._listen(connection)
             except psycopg.Error as error:
                 self._sure_at = float("-inf")
                 log.warning("database_away", reason=_said(error))
-            while not self._closing.wait(_ASK_EVERY_SECONDS):
-                try:
-                    connection = self._connected()
-                    break
-                except psycopg.Error:
-                    continue
+            connection = self._connected_again()
+
+    def _connected_again(self) -> psycopg.Connection | None:
+        """None once this is closed."""
+        while not self._closing.wait(_ASK_EVERY_SECONDS):
+            with suppress(psycopg.Error):
+                return self._connected()
+        return None
 
     def _listen(self, connection: psycopg.Connection) -> None:
         while not self._closing.is_set():
@@ -147,8 +149,12 @@ class PushedVersions:
 
     def _connected(self) -> psycopg.Connection:
         connection = _connected(self._url)
-        connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(_CHANNEL)))
-        self._ask(connection)
+        try:
+            connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(_CHANNEL)))
+            self._ask(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _ask(self, connection: psycopg.Connection) -> None:
