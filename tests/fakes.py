@@ -50,7 +50,9 @@ class ScriptedGenerator:
     finished: int = 0
     closed_early: int = 0
 
-    async def stream(self, prompt: Prompt, *, max_tokens: int) -> AsyncGenerator[Piece, None]:
+    async def stream(
+        self, prompt: Prompt, *, max_tokens: int, session: str = ""
+    ) -> AsyncGenerator[Piece, None]:
         self.prompts.append(prompt)
         self.running += 1
         done = False
