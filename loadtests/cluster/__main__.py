@@ -28,6 +28,7 @@ from loadtests.cluster import checks
 from loadtests.cluster.cluster import Cluster, started_cluster
 from loadtests.cluster.figures import Figures, figures
 from loadtests.cluster.kills import OnKill, Plan, kill_in_turn
+from loadtests.cluster.manual import QUESTIONS
 from loadtests.cluster.program import Program
 from loadtests.cluster.record import Message, Outage
 from loadtests.cluster.report import show
@@ -36,7 +37,7 @@ from loadtests.cluster.watch import watching
 from rich.console import Console
 
 from kefu.bench.load.questions import words_of
-from kefu.bench.load.traffic import Arrival, Mix, schedule
+from kefu.bench.load.traffic import Arrival, Mix, Words, schedule
 from kefu.bench.machine import describe_machine
 from kefu.knowledge.sample_shop import sample_entries
 from kefu.settings import default_data_dir
@@ -44,7 +45,10 @@ from kefu.settings import default_data_dir
 SEED = 20_261_123
 # What is quiet at both ends of a run, to compare with.
 CALM_SECONDS = 20.0
+WIDTH = 120
 FOLLOW_UPS, BLOCKED = 0.05, 0.01
+# Of the manual's questions one in so many may be asked again and again.
+KEPT_OF_MANUAL = 20
 
 
 @dataclass(frozen=True)
@@ -87,12 +91,14 @@ async def run(
 
 
 def arrivals_of(rate: float, seconds: float, uids: int, new: float, seed: int) -> list[Arrival]:
-    """The sample shop's questions as customers ask them; a share of `new` are ones that no entry answers
-    word for word."""
+    """The sample shop's questions as customers ask them, now and then one about the manual, which is
+    written once and kept, and a share of `new` ones about it that nobody asked before."""
     known = 1 - FOLLOW_UPS - BLOCKED - new
     mix = Mix(0.75 * known, 0.25 * known, new, FOLLOW_UPS, BLOCKED, streamed=0.0)
+    asked = words_of(sample_entries())
+    kept, never = QUESTIONS[::KEPT_OF_MANUAL], set(QUESTIONS) - set(QUESTIONS[::KEPT_OF_MANUAL])
     return schedule(
-        words_of(sample_entries()),
+        Words([*asked.known, *kept], sorted(never), asked.blocked),
         mix,
         users=uids,
         spawn_rate=uids,
@@ -104,7 +110,7 @@ def arrivals_of(rate: float, seconds: float, uids: int, new: float, seed: int) -
 
 def main() -> None:
     given = _arguments()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # in order, as after Ctrl-C
     try:
         with started_cluster(given.models, desks=given.desks, llamas=given.llamas) as cluster:

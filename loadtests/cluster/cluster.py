@@ -9,8 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from loadtests.cluster import programs
+from loadtests.cluster.manual import import_manual
 from loadtests.cluster.program import READY_SECONDS, Program, stop_all
 from tests.e2e.desk_process import wait_until
+
+from kefu.settings import Settings
 
 MODEL = "gemma-3-270m-desk"
 
@@ -66,7 +69,7 @@ def started_cluster(
     upstreams: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Cluster]:
-    """A cluster whose knowledge is the sample shop's. Nothing of it is left, whatever happens.
+    """A cluster that knows the sample shop and `manual`. Nothing of it is left, whatever happens.
 
     `upstreams`: generators beside the `llamas`; `settings`: of every desk.
     """
@@ -86,21 +89,23 @@ def started_cluster(
             model = _gguf(models)
             writers = [start(programs.llama(folder, n, model)) for n in range(1, llamas + 1)]
             urls = [*(programs.origin(writer.port) for writer in writers), *upstreams]
-            # One after the other: the first makes the tables and fills them with the sample shop.
-            counter = [
-                start(
-                    programs.desk(
-                        folder,
-                        number,
-                        models,
-                        database=programs.postgres_url(postgres.port),
-                        redis=programs.redis_url(redis.port),
-                        upstreams=urls,
-                        settings=settings,
-                    )
+            # One after the other: the first makes the tables and fills them.
+            counter: list[Program] = []
+            for number in range(1, desks + 1):
+                desk = programs.desk(
+                    folder,
+                    number,
+                    models,
+                    database=programs.postgres_url(postgres.port),
+                    redis=programs.redis_url(redis.port)
+                    if "redis" in Settings.model_fields
+                    else "",
+                    upstreams=urls,
+                    settings=settings,
                 )
-                for number in range(1, desks + 1)
-            ]
+                counter.append(start(desk))
+                if number == 1:
+                    import_manual(desk)
             nginx = start(programs.nginx(folder, counter))
             yield Cluster(folder, postgres, redis, writers, counter, nginx)
         finally:

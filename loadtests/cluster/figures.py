@@ -10,7 +10,7 @@ from typing import Any
 from loadtests.cluster.record import Message, Outage
 from loadtests.cluster.watch import Watch
 
-from kefu.bench.load.figures import WRITTEN, Latency, latency_of
+from kefu.bench.load.figures import Latency, latency_of
 
 # As quick as before: over so many seconds p99 is at most so many times what it is while all is whole.
 CALM_SECONDS = 5.0
@@ -69,12 +69,13 @@ def figures(
     calm = _calm(answered, outages)
     failures = [attempt for message in told for attempt in message.failures]
     last = max([seconds, *(message.ended for message in told)])
+    untils = [*(outage.killed_at for outage in outages[1:]), last]
     return Figures(
         seconds=last,
         sent=len(told),
         acknowledged=len(answered),
         rate=len(answered) / last,
-        quick=latency_of(m.wait for m in answered if m.source != WRITTEN),
+        quick=latency_of(m.wait for m in answered if not m.is_written),
         calm=calm,
         by_source={name: found for name, waits in groups.items() if (found := latency_of(waits))},
         shares={name: len(waits) / len(answered) for name, waits in groups.items()},
@@ -90,9 +91,7 @@ def figures(
         per_turn=_per_turn(watch, len(answered)),
         outages=tuple(
             _of_outage(outage, told, until, calm)
-            for outage, until in zip(
-                outages, [*(o.killed_at for o in outages[1:]), last], strict=True
-            )
+            for outage, until in zip(outages, untils, strict=False)
         ),
     )
 
@@ -100,7 +99,7 @@ def figures(
 def _calm(answered: Sequence[Message], outages: Sequence[Outage]) -> Latency | None:
     """Of what was due before the first kill, and was not written."""
     first = outages[0].killed_at if outages else float("inf")
-    return latency_of(m.wait for m in answered if m.source != WRITTEN and m.ended < first)
+    return latency_of(m.wait for m in answered if not m.is_written and m.ended < first)
 
 
 def _per_turn(watch: Watch, turns: int) -> dict[str, float]:
@@ -152,7 +151,7 @@ def _calm_after(
         return None
     due: defaultdict[int, list[Message]] = defaultdict(list)
     for message in told:
-        if message.source != WRITTEN and killed_at <= message.due < until:
+        if not message.is_written and killed_at <= message.due < until:
             due[int(message.due - killed_at)].append(message)
     for second in range(int(until - killed_at - CALM_SECONDS) + 1):
         window = [m for at in range(second, second + int(CALM_SECONDS)) for m in due[at]]
@@ -167,17 +166,17 @@ def as_rows(found: Figures) -> list[dict[str, Any]]:
     return [
         {
             "program": each.program,
-            "killed at s": f"{each.killed_at:.0f}",
-            "back after s": f"{each.back_after:.1f}",
-            "all whole s": f"{each.whole_after:.1f}",
+            "killed s": f"{each.killed_at:.0f}",
+            "back s": f"{each.back_after:.1f}",
+            "whole s": f"{each.whole_after:.1f}",
             "errors": str(each.failed),
             "cut off": str(each.cut_off),
-            "first s": _seconds(each.first_error),
-            "last s": _seconds(each.last_error),
+            "first": _seconds(each.first_error),
+            "last": _seconds(each.last_error),
             "refused": str(each.refused),
             "sent again": str(each.again),
-            "longest wait s": f"{each.longest_wait:.1f}",
-            "p99 calm after s": _seconds(each.calm_after, "not yet"),
+            "longest wait": f"{each.longest_wait:.1f}",
+            "p99 calm": _seconds(each.calm_after, "> next"),
         }
         for each in found.outages
     ]

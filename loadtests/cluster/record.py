@@ -32,7 +32,8 @@ class Attempt:
 @dataclass(frozen=True)
 class Message:
     """A customer's message and what became of it. `number`: of all messages, in the order in which they
-    were sent. `turn_id` is empty where nobody acknowledged it."""
+    were sent. `turn_id` is empty where nobody acknowledged it. `is_written`: the generator was asked, whether
+    or not what it wrote was used."""
 
     number: int
     uid: str
@@ -43,6 +44,7 @@ class Message:
     turn_id: str = ""
     reply: str = ""
     source: str = ""
+    is_written: bool = False
 
     @property
     def key(self) -> str:

@@ -61,7 +61,7 @@ def _latencies(found: Figures) -> Iterable[Sequence[str]]:
     for source, latency in found.by_source.items():
         yield source, f"{found.shares[source]:.1%}", *_times(latency)
     if found.quick:
-        yield "all but model", "", *_times(found.quick)
+        yield "all not written", "", *_times(found.quick)
     if found.calm and found.outages:
         yield "the same before the first kill", "", *_times(found.calm)
 

@@ -106,6 +106,7 @@ class Talkers:
             reply.get("turn_id", ""),
             reply.get("reply", ""),
             reply.get("source", ""),
+            is_written="generate" in reply.get("timings_ms", ()),
         )
 
     async def _send(self, message: Message, seconds: float) -> tuple[Attempt, Response | None]:
