@@ -76,12 +76,12 @@ class _Looking:
             suppress(redis.RedisError),
             redis.Redis(LOOPBACK, redis_port, socket_timeout=ASK_SECONDS) as client,
         ):
-            self._rise("redis", _commands(client), self.watch.redis if counts else None)
+            self._rise("Redis commands", _commands(client), self.watch.redis if counts else None)
         with (
             suppress(psycopg.Error),
             psycopg.connect(self._cluster.database, connect_timeout=2) as connection,
         ):
-            self._rise("sql", _transactions(connection), self.watch.sql if counts else None)
+            self._rise("PostgreSQL counters", _transactions(connection), self.watch.sql if counts else None)
 
     def _look_at(self, name: str, processes: list[psutil.Process], counts: bool) -> None:
         seconds: dict[str, float] = {}
@@ -92,7 +92,7 @@ class _Looking:
                 seconds[str(process.pid)] = times.user + times.system
                 mib += process.memory_info().rss / 2**20
         spent: Counter[str] = Counter()
-        self._rise(name, seconds, spent)
+        self._rise(f"{name} processes", seconds, spent)
         if counts:
             self.watch.cpu_seconds[name] += sum(spent.values())
             self.watch.memory_mib[name] = max(mib, self.watch.memory_mib.get(name, 0.0))
