@@ -239,8 +239,9 @@ def test_without_any_desk_it_says_when_to_come_again():
             started_nginx(ports, fail_timeout_seconds=60) as gateway,
             gateway.client() as client,
         ):
-            for _ in range(4):
-                refused = client.post("/chat", json={"uid": "ann"})
+            for _ in range(30):  # a connection each, so that all workers are asked
+                leaving = {"Connection": "close"}
+                refused = client.post("/chat", json={"uid": "ann"}, headers=leaving)
                 document = refused.json()
                 assert (refused.status_code, document["code"]) == (502, "no_desk")
                 assert refused.headers["retry-after"] == str(document["retry_after"])
