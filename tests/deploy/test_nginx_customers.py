@@ -156,12 +156,15 @@ def test_ready_is_who_has_a_desk_that_is_ready():
     async def unready(got: Got, reader: object, writer: object) -> None:
         writer.write(response(503, '{"status": "unavailable"}'))
 
-    with echo_desks(2) as desks:
-        with started_nginx([desk.port for desk in desks]) as gateway, gateway.client() as client:
-            desks[0].answers["/readyz"] = unready
-            assert {client.get("/readyz").status_code for _ in range(6)} == {200}
-            # That it is not ready is for itself to say to customers.
-            assert set(desks_of(gateway).values()) == {desk.port for desk in desks}
-            desks[1].answers["/readyz"] = unready
-            refused = client.get("/readyz")
+    with (
+        echo_desks(2) as desks,
+        started_nginx([desk.port for desk in desks]) as gateway,
+        gateway.client() as client,
+    ):
+        desks[0].answers["/readyz"] = unready
+        assert {client.get("/readyz").status_code for _ in range(6)} == {200}
+        # That it is not ready is for itself to say to customers.
+        assert set(desks_of(gateway).values()) == {desk.port for desk in desks}
+        desks[1].answers["/readyz"] = unready
+        refused = client.get("/readyz")
     assert (refused.status_code, refused.json()["detail"]) == (503, "No desk is ready.")
