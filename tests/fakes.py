@@ -45,6 +45,7 @@ class ScriptedGenerator:
     gate: asyncio.Event | None = None
     ping_error: Exception | None = None
     prompts: list[Prompt] = field(default_factory=list)
+    sessions: list[str] = field(default_factory=list)
     positions: Sequence[int] = ()
     running: int = 0
     finished: int = 0
@@ -54,6 +55,7 @@ class ScriptedGenerator:
         self, prompt: Prompt, *, max_tokens: int, session: str = ""
     ) -> AsyncGenerator[Piece, None]:
         self.prompts.append(prompt)
+        self.sessions.append(session)
         self.running += 1
         done = False
         try:

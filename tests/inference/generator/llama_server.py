@@ -52,6 +52,10 @@ class LlamaServer:
     def upstream(self) -> UpstreamSettings:
         return UpstreamSettings(url=self.url, model="test")
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def launch(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _PROGRAM, *self._arguments],
