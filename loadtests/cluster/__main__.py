@@ -25,10 +25,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loadtests.cluster import checks
-from loadtests.cluster.cluster import Cluster, started_cluster
+from loadtests.cluster.cluster import Cluster, Shape, started_cluster
 from loadtests.cluster.figures import Figures, figures
 from loadtests.cluster.kills import OnKill, Plan, kill_in_turn
-from loadtests.cluster.manual import QUESTIONS
+from loadtests.cluster.manual import THINGS, question_of
 from loadtests.cluster.program import Program
 from loadtests.cluster.record import Message, Outage
 from loadtests.cluster.report import show
@@ -47,8 +47,8 @@ SEED = 20_261_123
 CALM_SECONDS = 20.0
 WIDTH = 120
 FOLLOW_UPS, BLOCKED = 0.05, 0.01
-# Of the manual's questions one in so many may be asked again and again.
-KEPT_OF_MANUAL = 20
+# Of the manual's questions so many are asked again and again.
+KEPT = 10
 
 
 @dataclass(frozen=True)
@@ -90,15 +90,18 @@ async def run(
     )
 
 
-def arrivals_of(rate: float, seconds: float, uids: int, new: float, seed: int) -> list[Arrival]:
-    """The sample shop's questions as customers ask them, now and then one about the manual, which is
-    written once and kept, and a share of `new` ones about it that nobody asked before."""
+def arrivals_of(
+    rate: float, seconds: float, uids: int, new: float, seed: int, things: int = len(THINGS)
+) -> list[Arrival]:
+    """The sample shop's questions as customers ask them, now and then one about a few of the manual's
+    `things`, which is written once and kept, and a share of `new` ones about the others."""
     known = 1 - FOLLOW_UPS - BLOCKED - new
     mix = Mix(0.75 * known, 0.25 * known, new, FOLLOW_UPS, BLOCKED, streamed=0.0)
     asked = words_of(sample_entries())
-    kept, never = QUESTIONS[::KEPT_OF_MANUAL], set(QUESTIONS) - set(QUESTIONS[::KEPT_OF_MANUAL])
+    questions = [question_of(thing) for thing in THINGS[:things]]
+    words = Words([*asked.known, *questions[:KEPT]], questions[KEPT:], asked.blocked)
     return schedule(
-        Words([*asked.known, *kept], sorted(never), asked.blocked),
+        words,
         mix,
         users=uids,
         spawn_rate=uids,
@@ -113,7 +116,7 @@ def main() -> None:
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # in order, as after Ctrl-C
     try:
-        with started_cluster(given.models, desks=given.desks, llamas=given.llamas) as cluster:
+        with started_cluster(given.models, Shape(given.desks, given.llamas)) as cluster:
             _announce(console, cluster)
             with _kept_logs(cluster, given.keep):
                 outcome = asyncio.run(_run(cluster, given, console))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from loadtests.cluster import programs
-from loadtests.cluster.manual import import_manual
+from loadtests.cluster.manual import THINGS, import_manual
 from loadtests.cluster.program import READY_SECONDS, Program, stop_all
 from tests.e2e.desk_process import wait_until
-
-from kefu.settings import Settings
 
 MODEL = "gemma-3-270m-desk"
 
@@ -38,10 +36,6 @@ class Cluster:
         return programs.postgres_url(self.postgres.port)
 
     @property
-    def redis_url(self) -> str:
-        return programs.redis_url(self.redis.port)
-
-    @property
     def origin(self) -> str:
         """Where customers come in."""
         return programs.origin(self.nginx.port)
@@ -60,56 +54,54 @@ class Cluster:
         )
 
 
-@contextmanager
-def started_cluster(
-    models: Path,
-    *,
-    desks: int = 3,
-    llamas: int = 2,
-    upstreams: Sequence[str] = (),
-    settings: Mapping[str, str] | None = None,
-) -> Iterator[Cluster]:
-    """A cluster that knows the sample shop and `manual`. Nothing of it is left, whatever happens.
+@dataclass(frozen=True)
+class Shape:
+    """`things`: how many of them the manual tells about. `upstreams`: generators beside the `llamas`.
+    `settings`: of every desk."""
 
-    `upstreams`: generators beside the `llamas`; `settings`: of every desk.
-    """
+    desks: int = 3
+    llamas: int = 2
+    things: int = len(THINGS)
+    upstreams: Sequence[str] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def started_cluster(models: Path, shape: Shape) -> Iterator[Cluster]:
+    """A cluster that knows the sample shop and the manual. Nothing of it is left, whatever happens."""
     running: list[Program] = []
+    with TemporaryDirectory(prefix="kefu-cluster-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # PostgreSQL may run as another user
+        try:
+            yield _start_all(folder, models, shape, running)
+        finally:
+            stop_all(running)
+
+
+def _start_all(folder: Path, models: Path, shape: Shape, running: list[Program]) -> Cluster:
+    """`running` is told of each program before it is started."""
 
     def start(program: Program) -> Program:
         running.append(program)
         return program.start()
 
-    with TemporaryDirectory(prefix="kefu-cluster-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL may run as another user
-        try:
-            postgres = start(programs.postgres(folder))
-            programs.create_database(postgres.port)
-            redis = start(programs.redis_server(folder))
-            model = _gguf(models)
-            writers = [start(programs.llama(folder, n, model)) for n in range(1, llamas + 1)]
-            urls = [*(programs.origin(writer.port) for writer in writers), *upstreams]
-            # One after the other: the first makes the tables and fills them.
-            counter: list[Program] = []
-            for number in range(1, desks + 1):
-                desk = programs.desk(
-                    folder,
-                    number,
-                    models,
-                    database=programs.postgres_url(postgres.port),
-                    redis=programs.redis_url(redis.port)
-                    if "redis" in Settings.model_fields
-                    else "",
-                    upstreams=urls,
-                    settings=settings,
-                )
-                counter.append(start(desk))
-                if number == 1:
-                    import_manual(desk)
-            nginx = start(programs.nginx(folder, counter))
-            yield Cluster(folder, postgres, redis, writers, counter, nginx)
-        finally:
-            stop_all(running)
+    postgres = start(programs.postgres(folder))
+    programs.create_database(postgres.port)
+    redis = start(programs.redis_server(folder))
+    model = _gguf(models)
+    llamas = [start(programs.llama(folder, n, model)) for n in range(1, shape.llamas + 1)]
+    settings = programs.desk_settings(
+        postgres, redis, [*(programs.origin(one.port) for one in llamas), *shape.upstreams]
+    )
+    # One after the other: the first makes the tables, and what it fills them with the others read.
+    desks: list[Program] = []
+    for number in range(1, shape.desks + 1):
+        desks.append(start(programs.desk(folder, number, models, {**settings, **shape.settings})))
+        if number == 1:
+            import_manual(desks[0], shape.things)
+    nginx = start(programs.nginx(folder, desks))
+    return Cluster(folder, postgres, redis, llamas, desks, nginx)
 
 
 def _gguf(models: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import product
 
 import httpx
@@ -14,16 +15,22 @@ from tests.e2e.folders import write_files
 _COLOURS = ("红色", "蓝色", "绿色", "黄色", "白色", "黑色", "紫色", "灰色", "金色", "银色")
 _KINDS = ("", "大号", "小号", "儿童", "双人", "防水", "加厚", "轻便", "充气", "露营")
 _THINGS = ("帐篷", "天幕", "折叠桌", "折叠椅", "吊床", "灯架", "睡袋", "炉具", "推车", "躺椅")
-THINGS = tuple(map("".join, product(_COLOURS, _KINDS, _THINGS)))
-QUESTIONS = tuple(f"{thing}怎么安装？" for thing in THINGS)
+_NAMES = list(map("".join, product(_COLOURS, _KINDS, _THINGS)))
+# As the first come, all combinations are among a few hundred.
+random.Random(1).shuffle(_NAMES)
+THINGS = tuple(_NAMES)
 
 
-def import_manual(desk: Program) -> None:
-    """Give a running desk, and all that share its database, the document."""
+def question_of(thing: str) -> str:
+    return f"{thing}怎么安装？"
+
+
+def import_manual(desk: Program, things: int) -> None:
+    """Give a running desk, and all that share its database, the document about so many things."""
     before = _entries(desk)
     text = "".join(
         f"# {thing}的安装\n\n安装{thing}要这样做：先打开袋子，再展开支架并扣好。\n\n"
-        for thing in THINGS
+        for thing in THINGS[:things]
     )
     folder = write_files(desk.folder / "manual", {"manual.md": text})
     arguments = desk.command[1 : desk.command.index("serve")]

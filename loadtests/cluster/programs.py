@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -80,10 +80,6 @@ def redis_server(folder: Path) -> Program:
     return Program("redis", command, folder, port, is_ready)
 
 
-def redis_url(port: int) -> str:
-    return f"redis://{LOOPBACK}:{port}/0"
-
-
 def llama(folder: Path, number: int, model: Path) -> Program:
     port = free_port()
     module = "loadtests.cluster.llama_server"
@@ -98,33 +94,31 @@ def llama(folder: Path, number: int, model: Path) -> Program:
     )
 
 
-def desk(
-    folder: Path,
-    number: int,
-    models: Path,
-    *,
-    database: str,
-    redis: str,
-    upstreams: Sequence[str],
-    settings: dict[str, str] | None = None,
-) -> Program:
-    """A `kefu serve`. Without `upstreams` it starts a llama.cpp of its own."""
+def desk(folder: Path, number: int, models: Path, settings: Mapping[str, str]) -> Program:
+    """A `kefu serve` with a data folder of its own, and models that all share."""
     data = link_models(folder / f"desk-{number}", models)
     port = free_port()
-    command = [str(KEFU), "--data-dir", str(data), "--database", database]
-    command += ["--redis", redis] if redis else []
-    environment = {"KEFU_GENERATOR__THREADS": "1", "KEFU_LOG__LEVEL": "warning", **(settings or {})}
-    if upstreams:
-        environment["KEFU_GENERATOR__UPSTREAMS"] = json.dumps([{"url": url} for url in upstreams])
-        environment["KEFU_GENERATOR__PROMPT"] = "trained"
-    return Program(
-        f"desk-{number}",
-        [*command, "serve", "--demo", "--port", str(port)],
-        folder,
-        port,
-        lambda: _says_200(port, "/readyz"),
-        environment=environment,
-    )
+    command = [str(KEFU), "--data-dir", str(data), "serve", "--demo", "--port", str(port)]
+
+    def is_ready() -> bool:
+        return _says_200(port, "/readyz")
+
+    return Program(f"desk-{number}", command, folder, port, is_ready, environment=settings)
+
+
+def desk_settings(postgres: Program, redis: Program, upstreams: Sequence[str]) -> dict[str, str]:
+    """What all desks share, as environment."""
+    return {
+        "KEFU_DATABASE": postgres_url(postgres.port),
+        "KEFU_REDIS": f"redis://{LOOPBACK}:{redis.port}/0",
+        "KEFU_GENERATOR__UPSTREAMS": json.dumps([{"url": url} for url in upstreams]),
+        # The layout that the model was taught; a server cannot be asked for it.
+        "KEFU_GENERATOR__PROMPT": "trained",
+        # Nobody waits for longer than that here, so a desk must not either (talkers.GIVE_UP_SECONDS).
+        "KEFU_GENERATOR__WAIT_SECONDS": "8",
+        "KEFU_GENERATOR__IDLE_SECONDS": "8",
+        "KEFU_LOG__LEVEL": "warning",
+    }
 
 
 def nginx(folder: Path, desks: Sequence[Program]) -> Program:

@@ -81,7 +81,9 @@ class _Looking:
             suppress(psycopg.Error),
             psycopg.connect(self._cluster.database, connect_timeout=2) as connection,
         ):
-            self._rise("PostgreSQL counters", _transactions(connection), self.watch.sql if counts else None)
+            self._rise(
+                "PostgreSQL counters", _transactions(connection), self.watch.sql if counts else None
+            )
 
     def _look_at(self, name: str, processes: list[psutil.Process], counts: bool) -> None:
         seconds: dict[str, float] = {}
