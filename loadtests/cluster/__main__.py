@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import shutil
 import signal
 import sys
@@ -69,23 +70,25 @@ async def run(
     cluster: Cluster,
     arrivals: Sequence[Arrival],
     uids: int,
-    seconds: float,
     victims: Sequence[Program],
     plan: Plan,
     say: OnKill = lambda _: None,
 ) -> Outcome:
-    """Play the customers and kill `victims`; then look at what is kept."""
+    """Play the customers and kill `victims`; then look at what is kept. Where the number of kills is
+    given, customers stop after the last."""
     talkers = Talkers(cluster.origin, uids)
     with watching(cluster) as watch:
         async with asyncio.TaskGroup() as group:
             group.create_task(talkers.talk(arrivals))
-            killing = group.create_task(kill_in_turn(cluster, victims, plan, talkers.now, say))
-    outages = killing.result()
+            outages = await kill_in_turn(cluster, victims, plan, talkers.now, say)
+            if plan.most < math.inf:
+                await asyncio.sleep(plan.calm)
+                talkers.enough.set()
     kept = await asyncio.to_thread(checks.read_transcript, cluster.database)
     return Outcome(
         talkers.told,
         outages,
-        figures(talkers.told, outages, watch, seconds),
+        figures(talkers.told, outages, watch),
         checks.check(talkers.told, kept, outages),
     )
 
@@ -138,7 +141,6 @@ async def _run(cluster: Cluster, given: argparse.Namespace, console: Console) ->
         cluster,
         arrivals,
         given.uids,
-        given.seconds,
         [] if given.no_kill else victims,
         plan,
         lambda line: console.print(line, highlight=False),

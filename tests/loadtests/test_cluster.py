@@ -136,7 +136,7 @@ def test_an_error_belongs_to_an_outage(sent: float, ended: float, is_explained: 
 def test_being_told_to_come_again_is_no_error_but_counted():
     message = told(1, "talker-1", 20, Attempt(2, 3, 503, "overloaded"))
     assert broken([message], [kept(message)]) == set()
-    assert figures([message], [], Watch(), 30).refused_apart == 1
+    assert figures([message], [], Watch()).refused_apart == 1
 
 
 def test_of_many_problems_the_first_are_shown(messages: list[Message]):
@@ -151,7 +151,7 @@ def test_figures_of_an_outage():
     cut_off = told(100, "talker-100", 13, Attempt(9.9, 10.1, 502, "no_desk"))
     later = told(101, "talker-101", 14, Attempt(12.5, 12.6, 502, "no_desk"))
     after = [told(n, f"talker-{n}", 14 + (n - 200) / 10) for n in range(200, 360)]
-    found = figures([*calm, cut_off, later, *after], [OUTAGE], Watch(), 30)
+    found = figures([*calm, cut_off, later, *after], [OUTAGE], Watch())
     (outage,) = found.outages
     assert (outage.back_after, outage.whole_after) == (4, 5)
     assert (outage.failed, outage.cut_off, outage.again) == (2, 1, 2)
@@ -168,16 +168,16 @@ def test_when_customers_wait_as_little_as_before():
         replace(told(n, f"talker-{n}", 20), due=10 + (n - 100) / 10) for n in range(100, 140)
     ]  # due until 14 s
     after = [told(n, f"talker-{n}", 14.5 + (n - 200) / 10) for n in range(200, 350)]
-    (outage,) = figures([*calm, *slow, *after], [OUTAGE], Watch(), 40).outages
+    (outage,) = figures([*calm, *slow, *after], [OUTAGE], Watch()).outages
     assert outage.calm_after == 4
     assert outage.longest_wait == pytest.approx(10)
-    (outage,) = figures([*calm, *slow], [OUTAGE], Watch(), 40).outages
+    (outage,) = figures([*calm, *slow], [OUTAGE], Watch()).outages
     assert outage.calm_after is None
 
 
 def test_counts_for_each_turn():
     watch = Watch(redis=Counter({"xadd": 8, "get": 4}), sql=Counter({"commits": 6}))
-    found = figures([told(1), told(2, "talker-2")], [], watch, 10)
+    found = figures([told(1), told(2, "talker-2")], [], watch)
     assert found.per_turn == {
         "Redis commands": 6,
         "Redis xadd": 4,
