@@ -76,8 +76,8 @@ async def run(
 ) -> Outcome:
     """Play the customers and kill `victims`; then look at what is kept. Where the number of kills is
     given, customers stop after the last."""
-    talkers = Talkers(cluster.origin, uids)
     with watching(cluster) as watch:
+        talkers = Talkers(cluster.origin, uids)
         async with asyncio.TaskGroup() as group:
             group.create_task(talkers.talk(arrivals))
             outages = await kill_in_turn(cluster, victims, plan, talkers.now, say)

@@ -28,13 +28,14 @@ TRY_AGAIN = frozenset({0, 429, 502, 503, 504})
 
 @dataclass
 class Talkers:
-    """`uids` customers of the gateway at `origin`. `told` grows while they talk."""
+    """`uids` customers of the gateway at `origin`. `told` grows while they talk. Times count from when
+    this is made."""
 
     origin: str
     uids: int
     seed: int = 1
     told: list[Message] = field(default_factory=list)
-    zero: float = 0.0
+    zero: float = field(default_factory=time.monotonic)
     enough: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -50,7 +51,6 @@ class Talkers:
     async def talk(self, arrivals: Iterable[Arrival]) -> None:
         """Send each message when it is due, until there is `enough`, and return when the last one has
         been answered or given up."""
-        self.zero = time.monotonic()
         try:
             async with asyncio.TaskGroup() as group:
                 for arrival in arrivals:
