@@ -13,6 +13,8 @@
     │   └── TooManyWaiting        429  too_many_waiting     this customer already has turns waiting
     ├── GeneratorUnavailable      503  generator_unavailable
     ├── TurnTimedOut              504  turn_timed_out
+    ├── TurnLost                  503  turn_lost            (conversations/transcript.py)
+    ├── SharedStateAway           503  shared_state_away    (stores/redis/connection.py)
     ├── SettingsError             500  settings             a setting that cannot work
     ├── ModelError                500  model
     │   ├── ModelMissing          500  model_missing

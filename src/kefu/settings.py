@@ -16,11 +16,11 @@ import os
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import platformdirs
 import psutil
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -358,6 +358,12 @@ class Settings(BaseSettings):
         description="PostgreSQL for several desks, as postgresql://user:password@host/name; empty: "
         "SQLite in `data_dir`.",
     )
+    redis: str = Field(
+        "",
+        repr=False,
+        description="Redis of several desks on one `database`, as redis://:password@host:6379/0; "
+        "empty: one desk.",
+    )
     language: Literal["zh", "en"] = Field("zh", description="For texts where no customer decides.")
     server: ServerSettings = ServerSettings()
     encoder: EncoderSettings = EncoderSettings()
@@ -371,6 +377,14 @@ class Settings(BaseSettings):
     review: ReviewSettings = ReviewSettings()
     log: LogSettings = LogSettings()
     traces: TracesSettings = TracesSettings()
+
+    @model_validator(mode="after")
+    def _redis_needs_a_database(self) -> Self:
+        if self.redis and not self.database:
+            raise ValueError(
+                "redis is for several desks, which share a PostgreSQL: give its address as database too"
+            )
+        return self
 
     @property
     def database_at(self) -> Path | str:
