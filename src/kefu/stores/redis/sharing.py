@@ -45,7 +45,7 @@ async def open_shared(settings: Settings, own: TurnQueues, stack: AsyncExitStack
     """`own` keeps the turns of this desk in order. Raises `SettingsError`."""
     redis = await stack.enter_async_context(open_redis(settings.redis))
     turns = await stack.enter_async_context(SharedTurns(redis, own))
-    return Shared(turns, RedisTalks(redis, settings.conversation), Channels(redis))
+    return Shared(turns, RedisTalks(redis, turns, settings.conversation), Channels(redis))
 
 
 def as_text(answer: CachedAnswer, knowledge_version: int) -> str:
