@@ -96,11 +96,8 @@ def _spare_the_collector() -> None:
 
 
 class DeskServer(uvicorn.Server):
-    """uvicorn, except that open turns end before connections are waited for.
-
-    uvicorn drains connections first, so a stream that waits for its turn would hold up the stop
-    until the time-out.
-    """
+    """uvicorn, except that open turns end while connections are waited for: by itself it would wait
+    for a stream until the time-out."""
 
     def __init__(self, settings: Settings, app: FastAPI) -> None:
         super().__init__(
@@ -119,10 +116,14 @@ class DeskServer(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the door first: who is turned away there (a gateway) knows that nothing was taken, and
+        goes to another desk."""
+        await asyncio.gather(super().shutdown(sockets), self._end_turns())
+
+    async def _end_turns(self) -> None:
         services = self._app.state.services
         await services.verdicts.close()  # lets those go who wait for a person's verdict
         await services.desk.close(self.settings.server.shutdown_seconds)
-        await super().shutdown(sockets)
 
 
 @contextmanager
