@@ -45,13 +45,17 @@ class ScriptedGenerator:
     gate: asyncio.Event | None = None
     ping_error: Exception | None = None
     prompts: list[Prompt] = field(default_factory=list)
+    sessions: list[str] = field(default_factory=list)
     positions: Sequence[int] = ()
     running: int = 0
     finished: int = 0
     closed_early: int = 0
 
-    async def stream(self, prompt: Prompt, *, max_tokens: int) -> AsyncGenerator[Piece, None]:
+    async def stream(
+        self, prompt: Prompt, *, max_tokens: int, session: str = ""
+    ) -> AsyncGenerator[Piece, None]:
         self.prompts.append(prompt)
+        self.sessions.append(session)
         self.running += 1
         done = False
         try:

@@ -74,3 +74,69 @@ def test_a_key_is_not_shown_with_the_settings():
 )
 def test_only_loopback_is_loopback(host: str, loopback: bool):
     assert ServerSettings(host=host).is_loopback is loopback
+
+
+def upstreams(*names: str, **given: object) -> GeneratorSettings:
+    return GeneratorSettings(upstreams=[{"url": f"http://{name}"} for name in names], **given)
+
+
+def test_upstreams_are_tables_of_the_file_or_json_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    Path("kefu.toml").write_text(
+        "[[generator.upstreams]]\nurl = 'http://a:8000/v1/'\nweight = 2\nmax_open = 4\n"
+        "[[generator.upstreams]]\nurl = 'http://b:8000'\nmax_open = 3\n"
+    )
+    generator = load_settings().generator
+    assert [one.name for one in generator.upstreams] == ["a:8000", "b:8000"]
+    assert [one.weight for one in generator.upstreams] == [2, 1]
+    assert (generator.places, generator.title) == (7, "a:8000, b:8000")
+    monkeypatch.setenv("KEFU_GENERATOR__UPSTREAMS", '[{"url": "https://c/openai", "model": "m"}]')
+    generator = load_settings().generator
+    assert [(one.name, one.model) for one in generator.upstreams] == [("c/openai", "m")]
+    assert generator.places == generator.detected_parallel
+
+
+@pytest.mark.parametrize(
+    ("generator", "told"),
+    [
+        ({"model": "gemma", "upstreams": [{"url": "http://a"}]}, "leave out one"),
+        ({"upstreams": [{"url": ""}]}, "upstreams.0.url: .*no http://"),
+        ({"upstreams": [{"url": "gpu-box:8000"}]}, "no http://"),
+        ({"upstreams": [{"weight": 1}]}, "upstreams.0.url"),
+        ({"upstreams": [{"url": "http://a"}, {"url": "http://A/v1/"}]}, "a is there more than"),
+        ({"upstreams": [{"url": "http://a", "weight": 0}]}, "every weight is 0"),
+        ({"upstreams": [{"url": "http://a", "weight": -1}]}, "upstreams.0.weight"),
+        ({"upstreams": [{"url": "http://a", "weigth": 1}]}, "upstreams.0.weigth"),
+    ],
+)
+def test_upstreams_that_cannot_work_are_named(generator: dict[str, object], told: str):
+    with pytest.raises(SettingsError, match=told):
+        load_settings({"generator": generator})
+
+
+def test_the_flag_for_a_model_and_upstreams_of_the_file_are_two_generators():
+    Path("kefu.toml").write_text("[[generator.upstreams]]\nurl = 'http://a'\n")
+    with pytest.raises(SettingsError, match="are both given"):
+        load_settings({"generator": {"model": "gemma-3-270m-desk"}})
+    chosen = load_settings().generator.instead("gemma-3-270m-desk")
+    assert (chosen.model, chosen.upstreams) == ("gemma-3-270m-desk", ())
+
+
+def test_kept_answers_outlive_servers_and_not_models():
+    one = upstreams("a", upstream_model="qwen")
+    assert one.id == upstreams("c", "b", upstream_model="qwen").id
+    by_itself = GeneratorSettings(upstreams=[{"url": "http://a", "model": "qwen"}])
+    assert one.id == by_itself.id
+    others = [
+        upstreams("a", upstream_model="llama"),
+        upstreams("a", upstream_model="qwen", temperature=0.5),
+        upstreams("a", upstream_model="qwen", prompt="completion"),
+        GeneratorSettings(model="http://a", upstream_model="qwen"),
+    ]
+    assert one.id not in {other.id for other in others}
+
+
+def test_no_password_is_shown_in_the_name_of_an_upstream():
+    (one,) = upstreams("user:secret@host:8000/v1").upstreams
+    assert one.name == "host:8000"

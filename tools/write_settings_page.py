@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TypeGuard, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -33,17 +34,25 @@ This page is written by `tools/write_settings_page.py`.
 def rows(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """A table row for each setting, sections unfolded."""
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+        if _is_section(field.annotation):
             yield from rows(field.annotation, f"{name}.")
-        else:
-            yield f"| `{prefix}{name}` | {_default(field)} | {field.description} |"
+            continue
+        yield f"| `{prefix}{name}` | {_default(field)} | {field.description} |"
+        for table in filter(_is_section, get_args(field.annotation)):
+            yield from rows(table, f"{prefix}{name}[].")
 
 
 def page() -> str:
     return HEAD + "\n".join(rows(Settings)) + "\n"
 
 
+def _is_section(kind: Any) -> TypeGuard[type[Section]]:
+    return isinstance(kind, type) and issubclass(kind, Section)
+
+
 def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be given"
     if field.default_factory is not None:
         return "the user's data folder"
     value = field.default

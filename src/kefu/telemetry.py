@@ -118,6 +118,30 @@ class Metrics:
         self.generator_restarts = Counter(
             "kefu_generator_restarts", "Times llama.cpp was started again.", registry=self.registry
         )
+        self.upstream_open = Gauge(
+            "kefu_upstream_open_requests",
+            "Answers that an upstream writes.",
+            ["upstream"],
+            registry=self.registry,
+        )
+        self.upstream_up = Gauge(
+            "kefu_upstream_up",
+            "Whether an upstream answered when it was last looked at.",
+            ["upstream"],
+            registry=self.registry,
+        )
+        self.upstream_breaker = Gauge(
+            "kefu_upstream_breaker",
+            "Circuit breaker of an upstream: 0 closed, 1 half open, 2 open.",
+            ["upstream"],
+            registry=self.registry,
+        )
+        self.upstream_requests = Counter(
+            "kefu_upstream_requests",
+            "Requests to an upstream: answered, failed, refused (429).",
+            ["upstream", "outcome"],
+            registry=self.registry,
+        )
         self.encoder_waiting = Gauge(
             "kefu_encoder_waiting", "Sentences waiting.", registry=self.registry
         )

@@ -2,11 +2,13 @@
 
 import socket
 import tempfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from kefu.doctor import machine
+from kefu.doctor import installation, machine
 from kefu.doctor.builds import advice_for
 from kefu.doctor.cards import NvidiaCard
 from kefu.doctor.limits import Limits, find_limits
@@ -163,3 +165,41 @@ def test_a_card_that_is_not_used_comes_with_the_command_that_uses_it(settings, m
         "ok",
         "NVIDIA GeForce RTX 4090 (CUDA0), 23.0 of 24.0 GiB free",
     )
+
+
+class Models(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/v1/models" else 404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def address():
+    """Of a server that writes, as far as it is asked here."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Models) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_upstreams_are_asked_whether_they_answer(tmp_path, address):
+    def found(*urls):
+        generator = GeneratorSettings(upstreams=[{"url": url} for url in urls])
+        return installation.generator(Settings(data_dir=tmp_path, generator=generator))
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        away = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        state, said = found(address)
+        assert (state, "answers" in said) == ("ok", True)
+        state, said = found(address, away)
+        assert state == "warning"
+        assert "answers" in said
+        assert f"{away.removeprefix('http://')}: No answer" in said
+        assert found(away)[0] == "error"

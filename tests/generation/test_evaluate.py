@@ -39,7 +39,9 @@ class Told:
         self.prompts: list[Prompt] = []
         self.running = self.most = 0
 
-    async def stream(self, prompt: Prompt, *, max_tokens: int) -> AsyncGenerator[Piece, None]:
+    async def stream(
+        self, prompt: Prompt, *, max_tokens: int, session: str = ""
+    ) -> AsyncGenerator[Piece, None]:
         self.prompts.append(prompt)
         self.running += 1
         self.most = max(self.most, self.running)

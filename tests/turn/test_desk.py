@@ -57,6 +57,7 @@ async def test_a_near_question_is_written_from_the_passages(
     assert reply.usage is not None
     assert reply.usage.completion_tokens == 3
     assert "满99元免运费" in (generator.prompts[0].text or "")
+    assert generator.sessions == ["u"]
     assert "first_token" in reply.timings_ms
 
 

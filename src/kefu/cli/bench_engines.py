@@ -26,7 +26,7 @@ from kefu.cli.bench_progress import BUSY_PERCENT, numbers, progress
 from kefu.cli.context import settings_of
 from kefu.cli.output import print_json
 from kefu.errors import InvalidInput
-from kefu.inference.models.resolve import RemoteServer, resolve_generator
+from kefu.inference.models.resolve import LocalGguf, resolve_generator
 
 
 def engines(
@@ -52,11 +52,11 @@ def engines(
     settings = settings_of(ctx)
     generator = settings.generator
     if model is not None:
-        generator = generator.model_copy(update={"model": model})
+        generator = generator.instead(model)
         settings = settings.model_copy(update={"generator": generator})
     found = resolve_generator(settings)
-    if isinstance(found, RemoteServer):
-        raise InvalidInput(f"{found.url} is a server; name a GGUF file with --model.")
+    if not isinstance(found, LocalGguf):
+        raise InvalidInput(f"{generator.title} is a server; name a GGUF file with --model.")
     if out is not None:
         check_picture_name(out)
         require_matplotlib()

@@ -104,7 +104,7 @@ async def _evaluate(
     async with AsyncExitStack() as stack:
         generator, style = await open_generator(settings, Metrics(), stack)
         prompts = PromptWriter(style)
-        name = Path(settings.generator.model).name
+        name = Path(settings.generator.title).name
         reader = open_reader(settings)
         return await evaluate(
             tasks,
@@ -125,9 +125,10 @@ def _settings(
         raise InvalidInput(f"--prompt is {prompt!r}; say {', '.join(get_args(PromptStyle))}.")
     if adapter and not Path(adapter).is_file():
         raise InvalidInput(f"--adapter: there is no file {adapter}.")
-    given = {"model": model, "adapter": adapter, "prompt": prompt}
+    given = {"adapter": adapter, "prompt": prompt}
     changes = {name: value for name, value in given.items() if value is not None}
-    generator = settings.generator.model_copy(update=changes)
+    generator = settings.generator if model is None else settings.generator.instead(model)
+    generator = generator.model_copy(update=changes)
     return settings.model_copy(update={"generator": generator})
 
 

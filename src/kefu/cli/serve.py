@@ -201,7 +201,7 @@ def _announce(
     lines.append("API         ").append(f"{url}/docs\n")
     lines.append("knowledge   ").append(f"{known} entries")
     lines.append("" if known else "  (add yours: kefu kb import FILE, or start with --demo)")
-    lines.append("\ngenerator   ").append(settings.generator.model)
+    lines.append("\ngenerator   ").append(settings.generator.title)
     lines.append("\ndata        ").append(str(settings.data_dir))
     for role, key in created.items():
         lines.append(f"\n{role} key{' ' * (8 - len(role))}").append(key, style="bold yellow")

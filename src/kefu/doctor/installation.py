@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from pathlib import Path
 
 from kefu import __version__
 from kefu.doctor.finding import State
+from kefu.inference.embedded import ask_upstreams
 from kefu.inference.models.installed import get_installed, verify_installed
 from kefu.inference.models.resolve import (
     RemoteServer,
+    RemoteServers,
     required_models,
     resolve_encoder,
     resolve_generator,
 )
 from kefu.intent.loading import load
 from kefu.intent.versions import Versions
-from kefu.settings import Settings
+from kefu.settings import GeneratorSettings, Settings
 from kefu.stores.opening import open_database, redis_version
 from kefu.stores.sqlite import sqlite_module
 
@@ -52,8 +55,23 @@ def encoder(settings: Settings) -> tuple[State, str]:
 
 def generator(settings: Settings) -> tuple[State, str]:
     found = resolve_generator(settings)
+    if isinstance(found, RemoteServers):
+        state, said = _asked(settings.generator)
+        return state, f"{found.prompt} prompts. {said}"
     where = found.url if isinstance(found, RemoteServer) else found.path
     return "ok", f"{where} ({found.prompt} prompts)"
+
+
+def _asked(settings: GeneratorSettings) -> tuple[State, str]:
+    """Which upstreams answer."""
+    states = asyncio.run(ask_upstreams(settings))
+    silent = [name for name, state in states.items() if state != "ok"]
+    said = "; ".join(
+        f"{name} answers" if state == "ok" else f"{name}: {state}" for name, state in states.items()
+    )
+    if not silent:
+        return "ok", said
+    return "error" if len(silent) == len(states) else "warning", said
 
 
 def models(settings: Settings) -> tuple[State, str]:

@@ -80,7 +80,7 @@ def _fit(
 ) -> Fit:
     need = need_of(footprint, settings.generator, on_gpu=bool(gpus))
     verdict = _verdict(footprint, need, gpus)
-    return Fit(name, name == settings.generator.model, is_here, need, verdict)
+    return Fit(name, name == settings.generator.title, is_here, need, verdict)
 
 
 def _verdict(footprint: Footprint, need: MemoryNeed, gpus: list[Device]) -> str:

@@ -1,4 +1,5 @@
-"""Opens the models that the settings name: the encoder here, the generator in a child or away."""
+"""Opens the models that the settings name: the encoder here, the generator in a child or away,
+in one place or several."""
 
 from __future__ import annotations
 
@@ -12,11 +13,13 @@ from kefu.inference.encoder.protocol import SentenceEncoder
 from kefu.inference.generator.admission import Admission
 from kefu.inference.generator.embedded import EmbeddedGenerator
 from kefu.inference.generator.openai_client import OpenAICompatible
+from kefu.inference.generator.pool import UpstreamPool
 from kefu.inference.generator.protocol import Generator, Prompt
 from kefu.inference.models.resolve import (
     LocalGguf,
     PromptStyle,
     RemoteServer,
+    RemoteServers,
     resolve_encoder,
     resolve_generator,
 )
@@ -47,7 +50,7 @@ async def open_models(settings: Settings, metrics: Metrics, stack: AsyncExitStac
     )
     admitted = Admission(
         generator,
-        places=settings.generator.detected_parallel,
+        places=settings.generator.places,
         max_waiting=settings.generator.max_waiting,
         wait_seconds=settings.generator.wait_seconds,
         metrics=metrics,
@@ -64,18 +67,32 @@ async def open_generator(
     return await _open_generator(found, settings.generator, metrics, stack), found.prompt
 
 
+async def ask_upstreams(settings: GeneratorSettings) -> dict[str, str]:
+    """`ok` or what is wrong, by name of each of `settings.upstreams`."""
+    pool = UpstreamPool(settings, Metrics())
+    try:
+        return await pool.ask_all()
+    finally:
+        await pool.aclose()
+
+
 async def _open_generator(
-    found: LocalGguf | RemoteServer,
+    found: LocalGguf | RemoteServer | RemoteServers,
     settings: GeneratorSettings,
     metrics: Metrics,
     stack: AsyncExitStack,
-) -> EmbeddedGenerator | OpenAICompatible:
+) -> EmbeddedGenerator | OpenAICompatible | UpstreamPool:
     if isinstance(found, LocalGguf):
         known = settings.model_copy(update={"prompt": found.prompt})
         embedded = EmbeddedGenerator(found.path, known, metrics)
         stack.push_async_callback(embedded.aclose)
         await embedded.start()
         return embedded
+    if isinstance(found, RemoteServers):
+        pool = UpstreamPool(settings, metrics)
+        stack.push_async_callback(pool.aclose)
+        pool.start()
+        return pool
     remote = OpenAICompatible(
         found.url,
         metrics=metrics,

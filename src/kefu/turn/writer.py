@@ -162,7 +162,7 @@ class Writer:
         written, guard = Written(grounding, self.prompts.refusal(language)), self.gate.guard()
         prompt = self.prompts.write(question.text, question.rounds, found.matches, language)
         try:
-            usage = await self._stream(prompt, message.max_tokens, written, guard, emit)
+            usage = await self._stream(prompt, message, written, guard, emit)
         except Overloaded as full:
             if isinstance(full, Stopped) or guard.has_sent:
                 raise
@@ -250,7 +250,7 @@ class Writer:
         return is_near and not match.foreign
 
     async def _stream(
-        self, prompt: Prompt, max_tokens: int, written: Written, guard: StreamGuard, emit: Emit
+        self, prompt: Prompt, message: Message, written: Written, guard: StreamGuard, emit: Emit
     ) -> Usage | None:
         """Send on what holds and may be said. Leaving at the first fault stops the generator."""
 
@@ -260,7 +260,7 @@ class Writer:
 
         last, tokens = Piece(""), 0
         usage: Usage | None = None
-        pieces = self.generator.stream(prompt, max_tokens=max_tokens)
+        pieces = self.generator.stream(prompt, max_tokens=message.max_tokens, session=message.uid)
         async with aclosing(pieces):
             async for last in pieces:
                 if last.position:

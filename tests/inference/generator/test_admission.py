@@ -25,7 +25,7 @@ class FakeGenerator:
         self.closed = False
         self.let_on = {}
 
-    async def stream(self, prompt, *, max_tokens):
+    async def stream(self, prompt, *, max_tokens, session=""):
         name = prompt.text
         self.started.append(name)
         self.running += 1

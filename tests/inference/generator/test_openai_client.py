@@ -81,6 +81,19 @@ async def test_our_own_child_is_asked_for_more(upstream, connect):
     assert request.headers["connection"] == "close"
 
 
+async def test_a_router_is_told_of_the_customer_and_our_own_child_is_not(upstream, connect):
+    server = await upstream(say_hello)
+    for is_child in (False, True):
+        client = connect(server, is_llama_child=is_child)
+        async with aclosing(client.stream(Prompt(text="x"), max_tokens=1, session="ann")) as pieces:
+            assert [piece async for piece in pieces]
+
+    remote, child = server.requests
+    assert remote.headers["x-session-id"] == remote.headers["x-smg-routing-key"] != "ann"
+    assert not {"x-session-id", "x-smg-routing-key"} & child.headers.keys()
+    assert "ann" not in str(remote)
+
+
 async def test_chat_messages(upstream, connect):
     async def chat(wire: Wire) -> None:
         await wire.head()

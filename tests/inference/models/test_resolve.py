@@ -9,6 +9,7 @@ from kefu.errors import ModelCorrupt, ModelMissing, SettingsError
 from kefu.inference.models import (
     LocalGguf,
     RemoteServer,
+    RemoteServers,
     ensure,
     required_models,
     resolve_encoder,
@@ -33,6 +34,16 @@ def test_url_is_a_remote_server(data_dir: Path) -> None:
     assert required_models(settings) == ("use-multilingual-v3", PAIRS, READER)
     asked = settings_with(data_dir, "https://gpu/v1", "completion")
     assert resolve_generator(asked) == RemoteServer("https://gpu/v1", "completion")
+
+
+def test_several_are_asked_as_one_is_and_no_model_is_fetched(data_dir: Path) -> None:
+    given = {"upstreams": [{"url": "http://a"}, {"url": "http://b"}]}
+    settings = load_settings({"data_dir": data_dir, "generator": given})
+    upstreams = settings.generator.upstreams
+    assert resolve_generator(settings) == RemoteServers(upstreams, "chat")
+    assert required_models(settings) == ("use-multilingual-v3", PAIRS, READER)
+    asked = load_settings({"data_dir": data_dir, "generator": {**given, "prompt": "completion"}})
+    assert resolve_generator(asked) == RemoteServers(upstreams, "completion")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -38,13 +39,14 @@ def started_desk(settings: Settings, document: str = "") -> Iterator[str]:
             )
         port, log = free_port(), data_dir / "desk.log"
         command = [sys.executable, "-m", "kefu", "--data-dir", folder, "serve", "--demo"]
+        model, upstreams = _generator(settings)
         with log.open("wb") as errors:
             desk = subprocess.Popen(
-                [*command, "--port", str(port), "--generator", settings.generator.model],
+                [*command, "--port", str(port), *model],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                env={**os.environ, "KEFU_LOG__LEVEL": "warning"},
+                env={**os.environ, "KEFU_LOG__LEVEL": "warning", **upstreams},
             )
         url = f"http://127.0.0.1:{port}"
         try:
@@ -59,6 +61,14 @@ def started_desk(settings: Settings, document: str = "") -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 desk.kill()
                 desk.wait()
+
+
+def _generator(settings: Settings) -> tuple[list[str], dict[str, str]]:
+    """Flags and environment of a desk with the generator of `settings`."""
+    if not settings.generator.upstreams:
+        return ["--generator", settings.generator.model], {}
+    upstreams = [upstream.model_dump() for upstream in settings.generator.upstreams]
+    return [], {"KEFU_GENERATOR__UPSTREAMS": json.dumps(upstreams)}
 
 
 def _import(document: str, data_dir: Path, url: str) -> None:

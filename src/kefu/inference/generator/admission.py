@@ -70,7 +70,9 @@ class Admission:
     def waiting(self) -> int:
         return len(self._queue)
 
-    async def stream(self, prompt: Prompt, *, max_tokens: int) -> AsyncGenerator[Piece, None]:
+    async def stream(
+        self, prompt: Prompt, *, max_tokens: int, session: str = ""
+    ) -> AsyncGenerator[Piece, None]:
         """Write an answer once it is this one's turn.
 
         Until then pieces without text tell the position in line, whenever it changes. Raises
@@ -84,7 +86,8 @@ class Admission:
                 yield Piece("", position=visit.position)
                 await self._wait(visit, until)
             begun = time.monotonic()
-            async with aclosing(self._generator.stream(prompt, max_tokens=max_tokens)) as pieces:
+            answer = self._generator.stream(prompt, max_tokens=max_tokens, session=session)
+            async with aclosing(answer) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:

@@ -57,7 +57,10 @@ class EmbeddedGenerator:
         if self._openings:
             await self._warm()
 
-    async def stream(self, prompt: Prompt, *, max_tokens: int) -> AsyncGenerator[Piece, None]:
+    async def stream(
+        self, prompt: Prompt, *, max_tokens: int, session: str = ""
+    ) -> AsyncGenerator[Piece, None]:
+        """`session` changes nothing: llama.cpp finds the slot that knows most of the prompt."""
         begun = False
         run = await self._process.wait_ready(self._settings.wait_seconds)
         try:

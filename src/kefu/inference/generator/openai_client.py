@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from kefu.errors import GeneratorUnavailable, Overloaded
-from kefu.inference.generator.protocol import Piece, Prompt, Usage
+from kefu.inference.generator.affinity import session_headers
+from kefu.inference.generator.protocol import Piece, Prompt, PromptRefused, Usage
 from kefu.inference.generator.sse import EventReader
 from kefu.telemetry import Metrics
 from kefu.tracing import outgoing_headers
@@ -34,6 +35,8 @@ PING_SECONDS = 5.0
 KEEP_ALIVE_SECONDS = 4.0
 MAX_ERROR_BYTES = 64 * 1024
 DRAIN_SECONDS = 0.2
+# The prompt is at fault, not the server: too long, or of a form that it does not take.
+_PROMPT_STATUSES = (400, 413, 422)
 
 # The server hung up. Before the first token the request may be sent again; later it may not,
 # because the customer has already read half of another answer.
@@ -76,12 +79,15 @@ class OpenAICompatible:
         self._fresh = self._client({**headers, "Connection": "close"}, kept=0)
         self._kept = self._fresh if is_llama_child else self._client(headers, kept=20)
 
-    async def stream(self, prompt: Prompt, *, max_tokens: int) -> AsyncGenerator[Piece, None]:
+    async def stream(
+        self, prompt: Prompt, *, max_tokens: int, session: str = ""
+    ) -> AsyncGenerator[Piece, None]:
         """Write an answer; a connection lost before the first token is tried once more."""
         path, body = self._body(prompt, max_tokens)
+        headers = {} if self._is_llama_child else session_headers(session)
         begun = False
         try:
-            async with aclosing(self._stream_once(self._kept, path, body)) as pieces:
+            async with aclosing(self._stream_once(self._kept, path, body, headers)) as pieces:
                 async for piece in pieces:
                     begun = True
                     yield piece
@@ -89,7 +95,7 @@ class OpenAICompatible:
         except _Disconnected:
             if begun:
                 raise
-        async with aclosing(self._stream_once(self._fresh, path, body)) as pieces:
+        async with aclosing(self._stream_once(self._fresh, path, body, headers)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -146,12 +152,16 @@ class OpenAICompatible:
         return "/chat/completions", {**body, "messages": list(prompt.messages)}
 
     async def _stream_once(
-        self, client: httpx.AsyncClient, path: str, body: dict[str, Any]
+        self,
+        client: httpx.AsyncClient,
+        path: str,
+        body: dict[str, Any],
+        headers: dict[str, str],
     ) -> AsyncGenerator[Piece, None]:
         answer = _Answer()
         try:
             async with (
-                self._open(client, path, body) as response,
+                self._open(client, path, body, headers) as response,
                 aclosing(self._events(response)) as events,
             ):
                 async for event in events:
@@ -164,11 +174,16 @@ class OpenAICompatible:
 
     @asynccontextmanager
     async def _open(
-        self, client: httpx.AsyncClient, path: str, body: dict[str, Any]
+        self,
+        client: httpx.AsyncClient,
+        path: str,
+        body: dict[str, Any],
+        headers: dict[str, str],
     ) -> AsyncIterator[httpx.Response]:
+        headers = {**outgoing_headers(), **headers}
         try:
             async with client.stream(
-                "POST", self._base_url + path, json=body, headers=outgoing_headers()
+                "POST", self._base_url + path, json=body, headers=headers
             ) as response:
                 if not response.is_success:
                     raise _refusal(self._host, response, await _start_of_body(response))
@@ -327,9 +342,8 @@ def _refusal(host: str, response: httpx.Response, body: bytes) -> GeneratorUnava
         kind = _kind(json.loads(body).get("error"))
     except (ValueError, AttributeError):
         kind = response.reason_phrase
-    return GeneratorUnavailable(
-        f"The generator at {host} answered {status} ({kind}). {_advice(status, kind)}"
-    )
+    refusal = PromptRefused if status in _PROMPT_STATUSES else GeneratorUnavailable
+    return refusal(f"The generator at {host} answered {status} ({kind}). {_advice(status, kind)}")
 
 
 def _advice(status: int, kind: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
+from kefu.errors import GeneratorUnavailable
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -52,11 +54,20 @@ class Piece:
     position: int | None = None
 
 
+class PromptRefused(GeneratorUnavailable):
+    """The server is well and will not take this prompt; another one would say the same."""
+
+
 class Generator(Protocol):
     """A model that writes. Implementations are safe to use from many turns at once."""
 
-    def stream(self, prompt: Prompt, *, max_tokens: int) -> AsyncGenerator[Piece, None]:
+    def stream(
+        self, prompt: Prompt, *, max_tokens: int, session: str = ""
+    ) -> AsyncGenerator[Piece, None]:
         """Write an answer. Closing or cancelling the iteration stops the model.
+
+        `session` (the customer's uid) is the same for prompts that begin alike: where there are
+        several servers, the one that has read the beginning is asked again.
 
         Read it under `contextlib.aclosing`, so that leaving early closes it there and then.
         Raises `GeneratorUnavailable` or `Overloaded`, possibly after some pieces: then the

@@ -22,6 +22,7 @@ from kefu.inference.models.pull import ensure
 from kefu.inference.models.resolve import (
     LocalGguf,
     RemoteServer,
+    RemoteServers,
     required_models,
     resolve_encoder,
     resolve_generator,
@@ -36,6 +37,7 @@ __all__ = [
     "ModelFile",
     "Progress",
     "RemoteServer",
+    "RemoteServers",
     "Silent",
     "ensure",
     "find_installed",

@@ -11,7 +11,7 @@ from kefu.errors import ModelMissing, SettingsError
 from kefu.inference.models.catalogue import Model, load_catalogue
 from kefu.inference.models.gguf_file import GgufFile, open_gguf
 from kefu.inference.models.installed import InstalledModel, get_installed
-from kefu.settings import Settings
+from kefu.settings import Settings, UpstreamSettings
 
 PromptStyle = Literal["completion", "chat", "trained"]
 
@@ -32,13 +32,24 @@ class RemoteServer:
     prompt: PromptStyle
 
 
-def resolve_generator(settings: Settings) -> LocalGguf | RemoteServer:
-    """Read `generator.model`: a catalogue name, the path or address of a GGUF, or a server's URL.
+@dataclass(frozen=True)
+class RemoteServers:
+    """Several of them that write the same."""
+
+    upstreams: tuple[UpstreamSettings, ...]
+    prompt: PromptStyle
+
+
+def resolve_generator(settings: Settings) -> LocalGguf | RemoteServer | RemoteServers:
+    """Read `generator.model`: a catalogue name, the path or address of a GGUF, or a server's URL;
+    or `generator.upstreams`.
 
     Raises `ModelMissing` (name known, not pulled; path without a file), `ModelCorrupt` (not a
     GGUF, or a damaged one) and `SettingsError` (an encoder's name, or nothing that is known).
     """
     chosen, prompt = settings.generator.model, settings.generator.prompt
+    if upstreams := settings.generator.upstreams:
+        return RemoteServers(upstreams, "chat" if prompt == "auto" else prompt)
     model = load_catalogue(settings.data_dir).find(chosen)
     if model is None and _is_url(chosen):
         return RemoteServer(chosen.rstrip("/"), "chat" if prompt == "auto" else prompt)
@@ -97,7 +108,8 @@ def resolve_reader(settings: Settings) -> InstalledModel:
 def required_models(settings: Settings) -> tuple[str, ...]:
     """Catalogue names that the settings ask for: what `kefu models pull` and a start fetch."""
     generator = settings.generator.model
-    known = load_catalogue(settings.data_dir).find(generator) is not None
+    is_remote = bool(settings.generator.upstreams)
+    known = not is_remote and load_catalogue(settings.data_dir).find(generator) is not None
     return (
         settings.encoder.model,
         *((generator,) if known else ()),
