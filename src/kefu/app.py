@@ -68,6 +68,7 @@ from kefu.turn.limit import ConcurrencyLimit
 from kefu.turn.pipeline import Pipeline
 from kefu.turn.prompt import PromptWriter, require_room
 from kefu.turn.queues import UidQueues
+from kefu.turn.rates import OwnRates
 from kefu.turn.services import TurnServices
 from kefu.turn.updates import Updates
 from kefu.turn.verdicts import Verdicts
@@ -255,6 +256,7 @@ async def _open_services(
         limit,
         settings.conversation,
         metrics,
+        rates=shared.rates if shared else _own_rates(settings),
         masks_transcripts=settings.moderation.mask_transcripts,
     )
     stack.push_async_callback(desk.close, settings.server.shutdown_seconds)
@@ -306,6 +308,11 @@ async def _open_services(
         desk=desk,
         turn=turn,
     )
+
+
+def _own_rates(settings: Settings) -> OwnRates | None:
+    per_minute = settings.conversation.max_per_minute
+    return OwnRates(per_minute) if per_minute else None
 
 
 async def _watch(looks: Mapping[str, Look], versions: Versions) -> None:

@@ -206,6 +206,9 @@ class ConversationSettings(Section):
     idle_seconds: float = Field(3600, gt=0, description="After this silence a talk starts anew.")
     retention_days: float = Field(7, gt=0, description="Transcripts older than this are deleted.")
     max_waiting_per_uid: int = Field(8, ge=1, description="Messages one customer may have waiting.")
+    max_per_minute: int = Field(
+        0, ge=0, description="Messages one customer may send in a minute; 0: no limit."
+    )
     turn_seconds: float = Field(120, gt=0, description="A turn that takes longer is given up.")
 
 

@@ -29,6 +29,7 @@ from kefu.turn.limit import ConcurrencyLimit
 from kefu.turn.live import LiveTurn
 from kefu.turn.pipeline import Pipeline
 from kefu.turn.queues import TurnQueues
+from kefu.turn.rates import Rates
 from kefu.turn.reply import Message, Reply, Round, reply_of, turn_of
 
 log = structlog.get_logger("kefu.turn")
@@ -57,6 +58,7 @@ class Desk:
         settings: ConversationSettings,
         metrics: Metrics,
         *,
+        rates: Rates | None = None,
         masks_transcripts: bool = False,
     ) -> None:
         self._pipeline = pipeline
@@ -65,6 +67,7 @@ class Desk:
         self._reviews = reviews
         self._settings = settings
         self._metrics = metrics
+        self._rates = rates
         self._masks_transcripts = masks_transcripts
         self._by_key: dict[tuple[str, str], LiveTurn] = {}
         self._tasks: set[asyncio.Task[Reply]] = set()
@@ -147,6 +150,8 @@ class Desk:
         if (known := await self._known(message)) is not None:
             turn.emit(known.text)
             return known
+        if self._rates is not None:  # a retry is not counted again
+            await self._rates.count(message.uid)
         talk = await self._talk_of(message)
         reply = await self._pipeline.answer(message, talk, turn.emit)
         await _to_the_end(self._acknowledge(message, talk, reply, fence))

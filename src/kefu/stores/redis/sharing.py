@@ -14,10 +14,12 @@ from kefu.settings import Settings
 from kefu.stores.answers import answer_of, row_of
 from kefu.stores.redis.channels import Channels
 from kefu.stores.redis.connection import open_redis
+from kefu.stores.redis.rates import SharedRates
 from kefu.stores.redis.talks import RedisTalks
 from kefu.stores.redis.turns import SharedTurns
 from kefu.turn.doorbell import Doorbell
 from kefu.turn.queues import TurnQueues
+from kefu.turn.rates import Rates
 
 _RINGS = "rings"
 _ANSWERS = "answers"
@@ -27,6 +29,7 @@ _ANSWERS = "answers"
 class Shared:
     turns: TurnQueues
     talks: RedisTalks
+    rates: Rates | None
     channels: Channels
 
     def join(self, doorbell: Doorbell, answers: AnswerCache) -> None:
@@ -45,7 +48,13 @@ async def open_shared(settings: Settings, own: TurnQueues, stack: AsyncExitStack
     """`own` keeps the turns of this desk in order. Raises `SettingsError`."""
     redis = await stack.enter_async_context(open_redis(settings.redis))
     turns = await stack.enter_async_context(SharedTurns(redis, own))
-    return Shared(turns, RedisTalks(redis, turns, settings.conversation), Channels(redis))
+    per_minute = settings.conversation.max_per_minute
+    return Shared(
+        turns,
+        RedisTalks(redis, turns, settings.conversation),
+        SharedRates(redis, per_minute) if per_minute else None,
+        Channels(redis),
+    )
 
 
 def as_text(answer: CachedAnswer, knowledge_version: int) -> str:
