@@ -31,7 +31,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 from tests.e2e.desk_process import free_port, wait_until
-from tests.nginx import Gateway, started_nginx
+from tests.nginx import NGINX, Gateway, started_nginx
 
 from kefu.bench.machine import describe_machine
 
@@ -107,7 +107,7 @@ def upstream() -> Iterator[int]:
         port = free_port()
         path = Path(folder) / "nginx.conf"
         path.write_text(UPSTREAM.format(folder=folder, port=port), "utf-8")
-        process = subprocess.Popen(["nginx", "-p", folder, "-c", path])
+        process = subprocess.Popen([NGINX, "-p", folder, "-c", path])
         try:
             url = f"http://127.0.0.1:{port}/"
             wait_until(lambda: _answers(url), "the upstream answers")

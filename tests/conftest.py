@@ -19,6 +19,7 @@ from kefu.stores.opening import open_database
 from kefu.telemetry import Metrics, configure_logging
 from tests.fakes import HashingEncoder, ScriptedGenerator
 from tests.postgres import PostgresServer, started_postgres
+from tests.redis_server import RedisServer, started_redis
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,18 @@ def logs() -> None:
 def postgres() -> Iterator[PostgresServer]:
     with started_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def running_redis() -> Iterator[RedisServer]:
+    with started_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(running_redis: RedisServer) -> RedisServer:
+    running_redis.forget_all()
+    return running_redis
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -19,6 +19,8 @@ import psutil
 from tests.e2e.desk_process import free_port, wait_until
 
 CONFIGURATION = Path(__file__).parents[1] / "deploy" / "nginx"
+# Debian's, which is not on every user's path.
+NGINX = Path("/usr/sbin/nginx")
 STOP_SECONDS = 20.0
 
 
@@ -90,7 +92,7 @@ def started_nginx(desks: Sequence[int], listen: str = "", **options: Any) -> Ite
         (folder / "listen.conf").write_text(listening + listen, "utf-8")
         with (folder / "error.log").open("wb") as log:
             gateway.process = subprocess.Popen(
-                ["nginx", "-p", f"{folder}/", "-c", "nginx.conf"],
+                [NGINX, "-p", f"{folder}/", "-c", "nginx.conf"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import make_url
 
 from kefu.stores.opening import open_database
 
@@ -25,29 +26,37 @@ class PostgresServer:
         self._uri = uri
         self._numbers = itertools.count()
         # The migrations take longer than a test.
-        self._run("CREATE DATABASE {}", _TEMPLATE)
+        self.run("CREATE DATABASE {}", _TEMPLATE)
         open_database(self._url(_TEMPLATE)).close()
 
     @contextmanager
     def empty_database(self) -> Iterator[str]:
         """The URL of a database without anything."""
         name = f"empty_{next(self._numbers)}"
-        self._run("CREATE DATABASE {}", name)
+        self.run("CREATE DATABASE {}", name)
         yield self._url(name)
-        self._run("DROP DATABASE {} WITH (FORCE)", name)
+        self.run("DROP DATABASE {} WITH (FORCE)", name)
 
     @contextmanager
     def database(self) -> Iterator[str]:
         """The URL of a database with kefu's tables."""
         name = f"kefu_{next(self._numbers)}"
-        self._run("CREATE DATABASE {} TEMPLATE {}", name, _TEMPLATE)
+        self.run("CREATE DATABASE {} TEMPLATE {}", name, _TEMPLATE)
         yield self._url(name)
-        self._run("DROP DATABASE {} WITH (FORCE)", name)
+        self.run("DROP DATABASE {} WITH (FORCE)", name)
 
     def _url(self, name: str) -> str:
         return self._uri.replace("/postgres?", f"/{name}?")
 
-    def _run(self, statement: str, *names: str) -> None:
+    def throw_out(self, url: str) -> None:
+        """End every connection to a database, as a restart of the server does."""
+        with psycopg.connect(self._uri, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                [make_url(url).database],
+            )
+
+    def run(self, statement: str, *names: str) -> None:
         with psycopg.connect(self._uri, autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 

@@ -27,6 +27,9 @@ end
 
 -- `uid` of /chat, `user` of /v1. What is no JSON is for the desk to refuse.
 local function from_body()
+    if ngx.req.get_method() ~= "POST" then
+        return nil
+    end
     ngx.req.read_body()
     -- nil where there is none, and where it was too large for memory.
     local body = ngx.req.get_body_data()

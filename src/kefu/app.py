@@ -46,13 +46,13 @@ from kefu.review.queue import ReviewQueue
 from kefu.settings import Settings, usable_cpus
 from kefu.stores.answers import SqlAnswers
 from kefu.stores.audit import SqlAudit
-from kefu.stores.database import Database
+from kefu.stores.database import Database, Versions
 from kefu.stores.golden import SqlGolden
 from kefu.stores.intents import SqlActions
 from kefu.stores.keys import SqlKeys
 from kefu.stores.knowledge import SqlKnowledge
 from kefu.stores.moderation import SqlModeration
-from kefu.stores.opening import open_database
+from kefu.stores.opening import open_database, open_shared
 from kefu.stores.reviews import SqlReviews
 from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics, watch_loop_lag
@@ -61,12 +61,14 @@ from kefu.turn import openai as openai_endpoints
 from kefu.turn import ratings as rating_endpoints
 from kefu.turn import updates as update_endpoints
 from kefu.turn.context import Contexts
-from kefu.turn.desk import Desk, UidQueues
+from kefu.turn.desk import Desk
 from kefu.turn.draft import Draft
 from kefu.turn.gate import Gate
 from kefu.turn.limit import ConcurrencyLimit
 from kefu.turn.pipeline import Pipeline
 from kefu.turn.prompt import PromptWriter, require_room
+from kefu.turn.queues import UidQueues
+from kefu.turn.rates import OwnRates
 from kefu.turn.services import TurnServices
 from kefu.turn.updates import Updates
 from kefu.turn.verdicts import Verdicts
@@ -215,7 +217,9 @@ async def _open_services(
     gate = Gate(moderation, queue, encoder, settings.replies)
     flights = Flights[Draft](answers.count)
     stack.push_async_callback(flights.close)
-    contexts = Contexts(transcript, settings.conversation)
+    own_turns = UidQueues(settings.conversation.max_waiting_per_uid)
+    shared = await open_shared(settings, own_turns, stack)
+    contexts = Contexts(transcript, settings.conversation, shared.talks if shared else None)
     prompts = PromptWriter(models.prompt_style)
     if models.warm is not None:
         await models.warm(prompts.openings())
@@ -242,7 +246,7 @@ async def _open_services(
         model_id=settings.generator.id,
         metrics=metrics,
     )
-    queues = UidQueues(settings.conversation.max_waiting_per_uid)
+    queues = shared.turns if shared else own_turns
     desk = Desk(
         pipeline,
         contexts,
@@ -252,6 +256,7 @@ async def _open_services(
         limit,
         settings.conversation,
         metrics,
+        rates=shared.rates if shared else _own_rates(settings),
         masks_transcripts=settings.moderation.mask_transcripts,
     )
     stack.push_async_callback(desk.close, settings.server.shutdown_seconds)
@@ -268,6 +273,9 @@ async def _open_services(
         metrics,
     )
     stack.push_async_callback(verdicts.close)
+    if shared:
+        shared.join(updates.doorbell, answers)
+        await stack.enter_async_context(shared.channels)
     _keep_running(stack, watch_loop_lag(metrics))
     _keep_running(stack, sweep_for_ever(transcript, settings.conversation.retention_days))
     looks: dict[str, Look] = {
@@ -278,9 +286,9 @@ async def _open_services(
         "calibration": lambda: asyncio.to_thread(calibrations.apply_to, judge),
         "keys": lambda: asyncio.to_thread(keys.reload),
     }
-    _keep_running(stack, _watch(looks))
+    _keep_running(stack, _watch(looks, database.versions))
     # By itself: a list of 200,000 words takes seconds to be built.
-    _keep_running(stack, _watch({"moderation": moderation.refresh}))
+    _keep_running(stack, _watch({"moderation": moderation.refresh}, database.versions))
     turn = TurnServices(desk, contexts, transcript, settings.server.heartbeat_seconds, "kefu")
     return Services(
         database=database,
@@ -302,10 +310,25 @@ async def _open_services(
     )
 
 
-async def _watch(looks: Mapping[str, Look]) -> None:
-    """Take over what other processes change."""
+def _own_rates(settings: Settings) -> OwnRates | None:
+    per_minute = settings.conversation.max_per_minute
+    return OwnRates(per_minute) if per_minute else None
+
+
+async def _watch(looks: Mapping[str, Look], versions: Versions) -> None:
+    """Take over what other processes change: at once where the database tells, within a second else."""
+    loop, changed = asyncio.get_running_loop(), asyncio.Event()
+
+    def told() -> None:
+        with suppress(RuntimeError):  # the loop is closed: the desk has stopped
+            loop.call_soon_threadsafe(changed.set)
+
+    versions.call_on_change(told)
     while True:
-        await asyncio.sleep(WATCH_EVERY_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WATCH_EVERY_SECONDS):
+                await changed.wait()
+        changed.clear()
         for what, look in looks.items():
             try:
                 await look()
@@ -333,7 +356,7 @@ def _report_crash(task: asyncio.Future[None]) -> None:
 
 def _health(services: Services) -> Health:
     async def database() -> None:
-        await services.database.read_async(lambda c: c.exec_driver_sql("SELECT 1").all())
+        await asyncio.to_thread(services.database.ping)
 
     return Health(
         required={

@@ -10,9 +10,12 @@
     ├── NotFound                  404  not_found
     ├── AlreadyDecided            409  review_decided       (review/review.py)
     ├── Overloaded                503  overloaded           a bounded queue is full; try later
-    │   └── TooManyWaiting        429  too_many_waiting     this customer already has turns waiting
+    │   ├── TooManyWaiting        429  too_many_waiting     this customer already has turns waiting
+    │   └── TooManyMessages       429  too_many_messages    (turn/rates.py)
     ├── GeneratorUnavailable      503  generator_unavailable
     ├── TurnTimedOut              504  turn_timed_out
+    ├── TurnLost                  503  turn_lost            (conversations/transcript.py)
+    ├── SharedStateAway           503  shared_state_away    (stores/redis/connection.py)
     ├── SettingsError             500  settings             a setting that cannot work
     ├── ModelError                500  model
     │   ├── ModelMissing          500  model_missing

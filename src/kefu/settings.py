@@ -16,7 +16,7 @@ import os
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -206,6 +206,9 @@ class ConversationSettings(Section):
     idle_seconds: float = Field(3600, gt=0, description="After this silence a talk starts anew.")
     retention_days: float = Field(7, gt=0, description="Transcripts older than this are deleted.")
     max_waiting_per_uid: int = Field(8, ge=1, description="Messages one customer may have waiting.")
+    max_per_minute: int = Field(
+        0, ge=0, description="Messages one customer may send in a minute; 0: no limit."
+    )
     turn_seconds: float = Field(120, gt=0, description="A turn that takes longer is given up.")
 
 
@@ -440,6 +443,12 @@ class Settings(BaseSettings):
         description="PostgreSQL for several desks, as postgresql://user:password@host/name; empty: "
         "SQLite in `data_dir`.",
     )
+    redis: str = Field(
+        "",
+        repr=False,
+        description="Redis of several desks on one `database`, as redis://:password@host:6379/0; "
+        "empty: one desk.",
+    )
     language: Literal["zh", "en"] = Field("zh", description="For texts where no customer decides.")
     server: ServerSettings = ServerSettings()
     encoder: EncoderSettings = EncoderSettings()
@@ -453,6 +462,14 @@ class Settings(BaseSettings):
     review: ReviewSettings = ReviewSettings()
     log: LogSettings = LogSettings()
     traces: TracesSettings = TracesSettings()
+
+    @model_validator(mode="after")
+    def _redis_needs_a_database(self) -> Self:
+        if self.redis and not self.database:
+            raise ValueError(
+                "redis is for several desks, which share a PostgreSQL: give its address as database too"
+            )
+        return self
 
     @property
     def database_at(self) -> Path | str:

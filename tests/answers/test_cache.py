@@ -468,7 +468,7 @@ async def test_old_answers_go_and_pinned_ones_stay(
 async def test_what_cannot_be_written_is_written_later(
     cache: AnswerCache, writer: Writer, store: SqlAnswers, monkeypatch: pytest.MonkeyPatch
 ):
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError("disk full")
 
     await keep(cache, writer)

@@ -123,7 +123,7 @@ def test_the_commands_work_on_it(url: str, data_dir: Path, tmp_path: Path):
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
 
-    assert json.loads(kefu("migrate", "--json")) == {"revision": "0005"}
+    assert json.loads(kefu("migrate", "--json")) == {"revision": "0006"}
     assert "up to date" in kefu("migrate")
     assert "kefu-chat-" in kefu("keys", "create", "--role", "chat")
     assert "chat" in kefu("keys", "list")

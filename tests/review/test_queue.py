@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from kefu.conversations.transcript import Turn
+from kefu.conversations.transcript import Turn, TurnLost
 from kefu.moderation.categories import Category, Outcome
 from kefu.moderation.policy import Reason
 from kefu.review.queue import ReviewQueue
@@ -55,6 +55,18 @@ async def test_a_review_that_cannot_be_kept_keeps_no_turn(
         await reviews.hold(held_turn("t2"), replace(pending, turn_id="t2"))
     assert await transcript.find_turn("t2") is None
     assert await audit.after(0, 10) == records
+
+
+async def test_a_turn_that_is_held_again_is_looked_at_once(
+    queue: ReviewQueue, reviews: SqlReviews, transcript: SqlTranscript
+):
+    """As after a commit whose answer never came; a desk that lost the turn holds nothing."""
+    for _ in range(2):
+        await queue.hold(held_turn(), held_reply(), fence=2)
+    assert await pending_ids(reviews) == ["t1"]
+    with pytest.raises(TurnLost):
+        await queue.hold(held_turn("t2"), held_reply(), fence=1)
+    assert await pending_ids(reviews) == ["t1"]
 
 
 async def test_a_key_that_was_answered_holds_nothing_again(

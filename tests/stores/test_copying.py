@@ -145,7 +145,7 @@ def changed(line: int, **values: object):
         (changed(0, format=99), "no export of this kefu"),
         (lambda lines: [b'{"format": 1}', *lines[1:]], "no export of this kefu"),
         (lambda lines: [*lines[:2], lines[1], *lines[2:]], "does not take"),
-        (changed(0, revision="0001"), "revision 0001; here it is 0005"),
+        (changed(0, revision="0001"), "revision 0001; here it is 0006"),
         (changed(5, table="nothing"), "line 6: no row of kefu"),
         (changed(5, row={}), "line 6: no row of kefu"),
         (lambda lines: [*lines[:5], b"{", *lines[6:]], "line 6: no row of kefu"),

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from sqlalchemy import inspect, select, text
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from kefu.errors import SettingsError
@@ -115,3 +115,26 @@ async def test_many_turns_of_several_processes_count_one_after_another(settings)
             *(db.write_async(lambda c: raise_version(c, "n")) for db in [one, other] * 50)
         )
     assert sorted(raised) == list(range(1, 101))
+
+
+async def test_a_read_that_nobody_waits_for_ends_before_the_database_closes(settings):
+    begun, go_on = threading.Event(), threading.Event()
+    ended = []
+
+    def slowly(connection: Connection) -> None:
+        begun.set()
+        go_on.wait(10)
+        ended.append(connection.execute(select(versions.c.name)).all())
+
+    database = open_database(settings.database_at)
+    reading = asyncio.create_task(database.read_async(slowly))
+    await asyncio.to_thread(begun.wait, 10)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    closing = asyncio.create_task(asyncio.to_thread(database.close))
+    await asyncio.wait([closing], timeout=0.05)
+    assert not closing.done()
+    go_on.set()
+    await closing
+    assert ended == [[]]

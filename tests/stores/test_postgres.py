@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from kefu.stores.audit import append
 from kefu.stores.database import Database, DatabaseFailed
 from kefu.stores.opening import open_database
 from kefu.stores.postgres import PushedVersions, require_only_desk
-from kefu.stores.statements import alone, raise_version
+from kefu.stores.statements import alone, raise_version, version_of
 from tests.e2e.desk_process import wait_until
 from tests.postgres import PostgresServer
 
@@ -29,15 +30,6 @@ def database_url(postgres: PostgresServer) -> Iterator[str]:
         yield url
 
 
-def throw_out(url: str) -> None:
-    """End every other connection, as a restart of the server does."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-
-
 def test_several_desks_that_start_at_once_make_one_set_of_tables(postgres: PostgresServer):
     with postgres.empty_database() as url, ThreadPoolExecutor(4) as threads:
         opened = list(threads.map(open_database, [url] * 4))
@@ -45,14 +37,63 @@ def test_several_desks_that_start_at_once_make_one_set_of_tables(postgres: Postg
             database.close()
 
 
-def test_connections_that_were_cut_are_made_anew(database: Database, database_url: str):
+def test_connections_that_were_cut_are_made_anew(
+    database: Database, database_url: str, postgres: PostgresServer
+):
     database.write(lambda c: raise_version(c, "n"))
-    throw_out(database_url)
+    postgres.throw_out(database_url)
     assert database.write(lambda c: raise_version(c, "n")) == 2
-    throw_out(database_url)
+    postgres.throw_out(database_url)
     with database.read() as connection:
         assert connection.execute(text("SELECT version FROM versions")).scalar() == 2
     wait_until(lambda: knows(database, "n", 2), "the version is known again", 5)
+
+
+def allow_connections(postgres: PostgresServer, url: str, allowed: bool) -> None:
+    name = str(make_url(url).database)
+    postgres.run(f"ALTER DATABASE {{}} WITH ALLOW_CONNECTIONS {allowed}", name)
+
+
+async def test_a_database_that_comes_back_is_waited_for(
+    database: Database, database_url: str, postgres: PostgresServer
+):
+    await database.write_async(lambda c: raise_version(c, "n"))
+    allow_connections(postgres, database_url, False)
+    postgres.throw_out(database_url)
+    with pytest.raises(DatabaseFailed):
+        database.ping()
+    writing = asyncio.create_task(database.write_async(lambda c: raise_version(c, "n")))
+    reading = asyncio.create_task(database.read_async(lambda c: version_of(c, "n")))
+    await asyncio.wait([writing, reading], timeout=0.3)
+    assert not writing.done()
+    assert not reading.done()
+    allow_connections(postgres, database_url, True)
+    assert await writing == 2
+    assert await reading in (1, 2)
+
+
+async def test_a_database_that_stays_away_is_said(
+    database_url: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("kefu.stores.postgres._PATIENCE_SECONDS", 0.1)
+    with open_database(database_url) as database:
+        allow_connections(postgres, database_url, False)
+        postgres.throw_out(database_url)
+        with pytest.raises(DatabaseFailed):
+            await database.read_async(lambda c: version_of(c, "n"))
+    allow_connections(postgres, database_url, True)
+
+
+async def test_a_change_is_told_at_once(database: Database):
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    database.versions.call_on_change(lambda: loop.call_soon_threadsafe(told.set))
+    database.versions.now("n")
+    told.clear()
+    await database.write_async(lambda c: raise_version(c, "n"))
+    async with asyncio.timeout(5):
+        await told.wait()
+    assert database.versions.now("n") == 1
 
 
 def knows(database: Database, name: str, version: int) -> bool:
@@ -120,9 +161,9 @@ def test_a_second_desk_is_refused(database_url: str):
         pass
 
 
-def test_a_claim_whose_connection_was_cut_ends_quietly(database_url: str):
+def test_a_claim_whose_connection_was_cut_ends_quietly(database_url: str, postgres: PostgresServer):
     with require_only_desk(database_url):
-        throw_out(database_url)
+        postgres.throw_out(database_url)
 
 
 def test_a_claim_on_a_database_that_is_away_is_refused():

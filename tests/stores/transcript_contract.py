@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from kefu.conversations.ratings import Rating
-from kefu.conversations.transcript import Citation, Transcript, Turn
+from kefu.conversations.transcript import Citation, Transcript, Turn, TurnLost
 
 TURN = Turn(
     uid="客户-1",
@@ -43,6 +45,20 @@ class TranscriptContract:
         answered = replace(TURN, idempotency_key="k", turn_id="t2")
         await transcript.save(answered)
         assert await transcript.last_turns(TURN.uid, 10) == [answered]
+
+    async def test_a_desk_whose_turn_was_taken_keeps_nothing(self, transcript: Transcript):
+        await transcript.save(replace(TURN, turn_id="t2"), fence=2)
+        with pytest.raises(TurnLost, match="another one went on"):
+            await transcript.save(replace(TURN, turn_id="t1"), fence=1)
+        await transcript.save(replace(TURN, turn_id="t1", uid="somebody else"), fence=1)
+        await transcript.save(replace(TURN, turn_id="t3"), fence=3)
+        assert [turn.turn_id for turn in await transcript.last_turns(TURN.uid, 10)] == ["t2", "t3"]
+
+    async def test_a_turn_that_is_saved_again_is_there_once(self, transcript: Transcript):
+        """As after a commit whose answer never came."""
+        for _ in range(2):
+            await transcript.save(TURN, fence=1)
+        assert await transcript.last_turns(TURN.uid, 10) == [TURN]
 
     async def test_an_answered_turn_is_never_overwritten(self, transcript: Transcript):
         first = replace(TURN, idempotency_key="k", turn_id="t1")

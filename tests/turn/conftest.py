@@ -29,12 +29,13 @@ from kefu.stores.reviews import SqlReviews
 from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics
 from kefu.turn.context import Contexts
-from kefu.turn.desk import Desk, UidQueues
+from kefu.turn.desk import Desk
 from kefu.turn.draft import Draft
 from kefu.turn.gate import Gate
 from kefu.turn.limit import ConcurrencyLimit
 from kefu.turn.pipeline import Pipeline
 from kefu.turn.prompt import PromptWriter
+from kefu.turn.queues import UidQueues
 from kefu.turn.writer import Writer
 from tests.fakes import HashingEncoder, ScriptedGenerator
 

@@ -25,8 +25,8 @@ from kefu.stores.reviews import SqlReviews
 from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics
 from kefu.turn.context import Contexts
-from kefu.turn.desk import UidQueues
 from kefu.turn.doorbell import Doorbell
+from kefu.turn.queues import UidQueues
 from kefu.turn.reply import Reply
 from kefu.turn.verdicts import Verdicts
 

@@ -26,12 +26,12 @@ def test_the_newest_rounds_within_the_budget_are_kept(database: Database):
     assert contexts(database, context_rounds=0).fitting(rounds) == ()
 
 
-async def test_memory_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch):
+async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(context, "MAX_REMEMBERED", 3)
-    kept = contexts(database)
+    talks = context.MemoryTalks()
     for i in range(10):
-        kept.remember(f"u{i}", await kept.get(f"u{i}"), Round("q", "a"))
-    assert list(kept._remembered) == ["u7", "u8", "u9"]
+        await talks.go_on(f"u{i}", context.Conversation("c", (), 0), Round("q", "a"), 0)
+    assert [i for i in range(10) if await talks.find(f"u{i}")] == [7, 8, 9]
 
 
 @given(st.text())

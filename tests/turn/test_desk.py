@@ -22,6 +22,7 @@ from kefu.settings import ConversationSettings
 from kefu.telemetry import StageClock
 from kefu.turn.desk import Stopping
 from kefu.turn.prompt import PromptWriter
+from kefu.turn.rates import OwnRates, TooManyMessages
 from kefu.turn.reply import Message, Round
 from kefu.turn.writer import Question
 from tests.fakes import ScriptedGenerator
@@ -267,6 +268,20 @@ async def test_one_turn_at_a_time_for_a_customer_in_order_others_in_parallel(
     assert [t.question for t in kept] == [NEAR, KNOWN, KNOWN + "？", KNOWN + "？？"]
     assert len({t.conversation_id for t in kept}) == 1
     assert bench.desk._queues._queues == {}
+
+
+async def test_more_than_may_come_in_a_minute_are_refused_and_a_retry_is_not(
+    bench: Bench, generator: ScriptedGenerator
+):
+    desk = bench.desk
+    desk._rates = OwnRates(1)
+    first = await desk.take(Message("u", KNOWN, idempotency_key="k")).reply()
+    with pytest.raises(TooManyMessages):
+        await desk.take(Message("u", KNOWN)).reply()
+    again = await desk.take(Message("u", KNOWN, idempotency_key="k")).reply()
+    assert again.turn_id == first.turn_id
+    await desk.take(Message("somebody else", KNOWN)).reply()
+    assert len(await bench.transcript.last_turns("u", 10)) == 1  # what was refused was not taken
 
 
 async def test_too_many_waiting_messages_of_one_customer_are_refused(

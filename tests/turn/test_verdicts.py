@@ -359,7 +359,7 @@ async def test_a_verdict_waits_for_the_turn_that_runs_and_the_next_one_knows_of_
 async def test_what_is_held_is_no_context_for_the_next_message(office: Office):
     first = await office.bench.desk.take(Message("ann", KNOWN)).reply()
     review = await office.hold(held_message(), conversation_id=first.conversation_id)
-    office.bench.contexts.read_again("ann")
+    await office.bench.contexts.read_again("ann")
     talk = await office.bench.contexts.get("ann")
     assert (talk.id, [known.question for known in talk.rounds]) == (first.conversation_id, [KNOWN])
     await office.decide(review, "rejected")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Literal, get_args
@@ -42,6 +42,9 @@ log = structlog.get_logger("kefu.answers")
 # an answer was at hand and was not given, and then it is a miss as well.
 Lookup = Literal["exact", "semantic", "shared", "miss", "refused"]
 LOOKUPS: tuple[Lookup, ...] = get_args(Lookup)
+
+# An answer, and the version of the knowledge that it was written from.
+TellOthers = Callable[[CachedAnswer, int], None]
 
 MOST_CANDIDATES = 5
 _MS_PER_HOUR = 3_600_000
@@ -73,6 +76,7 @@ class AnswerCache:
         self._lookups: Counter[str] = Counter()
         self._changing = asyncio.Lock()
         self._sweep_at_ms = 0
+        self._tell_others: TellOthers = lambda _answer, _version: None
         metrics.answer_cache_entries.set_function(lambda: len(kept.shelf))
 
     # Lookups
@@ -177,7 +181,22 @@ class AnswerCache:
             vector=np.array(new.vector, np.float32),
         )
         self._kept.put(answer)
+        self._tell_others(answer, new.knowledge_version)
         return self._kept.shelf.find(answer.id)
+
+    def share(self, tell: TellOthers) -> None:
+        """Call `tell` with each answer that is kept from now on."""
+        self._tell_others = tell
+
+    def adopt(self, answer: CachedAnswer, knowledge_version: int) -> None:
+        """Have an answer that another desk keeps, where this one would have kept it: what is another
+        version of the knowledge to it was not held against the changes in between."""
+        if (
+            knowledge_version == self._known.version
+            and answer.encoder_id == self._encoder.id
+            and self._may_give(answer)
+        ):
+            self._kept.adopt(answer)
 
     def _reason_not_to_keep(self, new: NewAnswer) -> str | None:
         if not new.is_whole:
@@ -271,13 +290,13 @@ class AnswerCache:
     async def _put(self, answer: CachedAnswer) -> CachedAnswer:
         async with self._changing:
             self._kept.put(answer)
-            await self._kept.save()
+            await self._kept.save(by_people=True)
         return answer
 
     async def _drop(self, ids: Sequence[str]) -> int:
         async with self._changing:
             dropped = self._kept.drop(ids)
-            await self._kept.save()
+            await self._kept.save(by_people=True)
         return dropped
 
     def _drop_aged(self) -> None:

@@ -30,7 +30,12 @@ class Store(Protocol):
     def version(self) -> int: ...
     def load(self) -> tuple[int, list[CachedAnswer]]: ...
     def apply(
-        self, saved: Sequence[CachedAnswer], hit: Sequence[CachedAnswer], dropped: Sequence[str]
+        self,
+        saved: Sequence[CachedAnswer],
+        hit: Sequence[CachedAnswer],
+        dropped: Sequence[str],
+        *,
+        by_people: bool = False,
     ) -> None: ...
     def changed_entries(self, since_ms: int, encoder_id: str, limit: int) -> list[ChangedEntry]: ...
     def knowledge_version(self) -> int: ...
@@ -103,8 +108,16 @@ class KeptAnswers:
         self._unsaved.dropped.update({row.id for row in rows} - {row.id for row in ours})
         self._keep_within_bound()
 
-    async def save(self) -> None:
-        """Bring the disk up to date. What could not be written is tried again the next time."""
+    def adopt(self, answer: CachedAnswer) -> None:
+        """Have what another desk keeps, and has on disk or soon will."""
+        shelf = self.shelf
+        if shelf.find(answer.id) is None and shelf.find_key(answer.key) is None:
+            shelf.put(answer)
+            self._keep_within_bound()
+
+    async def save(self, *, by_people: bool = False) -> None:
+        """Bring the disk up to date. What could not be written is tried again the next time.
+        `by_people`: for other desks to notice."""
         if not self._unsaved:
             return
         taken, self._unsaved = self._unsaved, _Unsaved()
@@ -114,6 +127,7 @@ class KeptAnswers:
                 self._present(taken.saved),
                 self._present(taken.hit - taken.saved),
                 sorted(taken.dropped),
+                by_people=by_people,
             )
         except BaseException:  # a cancelled save may have been written: twice does no harm
             self._unsaved.saved |= taken.saved - self._unsaved.dropped

@@ -79,6 +79,13 @@ def options(
             show_default=False,
         ),
     ] = None,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            help="Redis, for several desks on one --database: redis://host:6379/0.",
+            show_default=False,
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="Settings file; default ./kefu.toml.", show_default=False)
     ] = None,
@@ -96,6 +103,7 @@ def options(
     flags = {
         "data_dir": data_dir and data_dir.absolute(),
         "database": database_url,
+        "redis": redis,
         "log": {"level": log_level},
     }
     ctx.obj = load_settings(flags, config)

@@ -30,6 +30,7 @@ CHECKS: dict[str, Check] = {
     "port": machine.port,
     "sqlite": installation.sqlite,
     "database": installation.database,
+    "redis": installation.redis,
     "encoder": installation.encoder,
     "generator": installation.generator,
     "models": installation.models,

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Annotated
 
 import filelock
@@ -25,7 +25,7 @@ from kefu.errors import SettingsError
 from kefu.http.auth import ApiKeys, Role
 from kefu.settings import Settings, load_settings
 from kefu.stores.keys import SqlKeys
-from kefu.stores.opening import only_desk_at, open_database
+from kefu.stores.opening import only_desk_at, open_database, redis_version
 from kefu.telemetry import configure_logging
 from kefu.tracing import tracing
 
@@ -60,7 +60,7 @@ def serve(
     }
     settings = load_settings(flags, ctx.meta["config"])
     configure_logging(settings.log)
-    with _only_desk_of(settings), only_desk_at(settings.database_at), tracing(settings.traces):
+    with _only_desk_of(settings), _fit_for_others(settings), tracing(settings.traces):
         listening = _listen(settings)
         pull_configured(settings)
         created = _create_missing_keys(settings)
@@ -144,6 +144,14 @@ def _only_desk_of(settings: Settings) -> Iterator[None]:
             f"Another kefu already serves from {settings.data_dir}. Stop it, or give another "
             "--data-dir."
         ) from error
+
+
+def _fit_for_others(settings: Settings) -> AbstractContextManager[None]:
+    """Without Redis a desk must be alone on its database, too."""
+    if not settings.redis:
+        return only_desk_at(settings.database_at)
+    redis_version(settings.redis)  # one that is away should be told before minutes of downloads
+    return nullcontext()
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from kefu.conversations.ratings import Rating
+from kefu.errors import KefuError
 from kefu.stamps import new_id, now_ms
 
 Source = Literal["canned", "faq", "cache", "model", "handoff", "blocked", "held"]
@@ -65,6 +66,15 @@ class Turn:
         return self.standalone_question or self.question
 
 
+class TurnLost(KefuError):
+    """Another desk has held this customer's turn since: what this one worked out may be out of date,
+    and was not kept."""
+
+    status = 503
+    code = "turn_lost"
+    retry_after_seconds = 1
+
+
 @dataclass(frozen=True)
 class ConversationSummary:
     """One line of `kefu conversations list`."""
@@ -82,8 +92,13 @@ class ConversationSummary:
 class Transcript(Protocol):
     """Keeps turns. `save` and `rate` return once it is on disk."""
 
-    async def save(self, turn: Turn) -> None:
-        """Keep a turn; an unanswered one of the same uid and idempotency key is replaced."""
+    async def save(self, turn: Turn, fence: int = 0) -> None:
+        """Keep a turn; an unanswered one of the same uid and idempotency key is replaced.
+
+        `fence` is the number under which its desk holds the customer's turn, where several desks may
+        (Kleppmann 2016, "How to do distributed locking"). Raises `TurnLost` where one with a higher
+        fence was kept.
+        """
 
     async def rate(self, uid: str, turn_id: str, rating: Rating | None) -> bool:
         """Set or (None) withdraw the rating of an answered turn; whether this customer has it."""

@@ -20,7 +20,7 @@ from kefu.inference.models.resolve import (
 from kefu.intent.loading import load
 from kefu.intent.versions import Versions
 from kefu.settings import GeneratorSettings, Settings
-from kefu.stores.opening import open_database
+from kefu.stores.opening import open_database, redis_version
 from kefu.stores.sqlite import sqlite_module
 
 
@@ -41,6 +41,12 @@ def database(settings: Settings) -> tuple[State, str]:
             return "ok", f"PostgreSQL {connection.exec_driver_sql('SHOW server_version').scalar()}"
         verdict = connection.exec_driver_sql("PRAGMA quick_check").scalar()
     return ("ok" if verdict == "ok" else "error"), f"{where}: {verdict}"
+
+
+def redis(settings: Settings) -> tuple[State, str]:
+    if not settings.redis:
+        return "ok", "none: one desk needs none"
+    return "ok", f"Redis {redis_version(settings.redis)}"
 
 
 def encoder(settings: Settings) -> tuple[State, str]:

@@ -28,9 +28,9 @@ class ReviewQueue:
         """Whether one more may wait; where not, the message is answered as a handoff."""
         return self._pending < self._settings.max_waiting
 
-    async def hold(self, turn: Turn, held: Held) -> None:
+    async def hold(self, turn: Turn, held: Held, fence: int = 0) -> None:
         """Keep a turn whose reply is the holding text, and have a person look at it."""
-        await self._store.hold(turn, self._review(turn, held))
+        await self._store.hold(turn, self._review(turn, held), fence)
         self._count(self._pending + 1)
 
     async def hold_again(self, review: Review, turn: Turn, held: Held) -> None:
@@ -38,9 +38,9 @@ class ReviewQueue:
         await self._store.hold_again(review, self._review(turn, held))
         self._count(self._pending + 1)
 
-    async def block(self, turn: Turn, reasons: Sequence[Reason]) -> None:
+    async def block(self, turn: Turn, reasons: Sequence[Reason], fence: int = 0) -> None:
         """Keep a turn whose words were not answered, with the reasons in the audit."""
-        await self._store.block(turn, reasons)
+        await self._store.block(turn, reasons, fence)
 
     async def refresh(self) -> None:
         """Let the deadlines take effect, and count again: other processes decide, too."""

@@ -75,14 +75,16 @@ class ReviewStore(Protocol):
     """Keeps reviews. Every change is one transaction with its audit record, and on disk when the
     method returns."""
 
-    async def hold(self, turn: Turn, review: Review) -> None:
-        """Keep a turn that is held. Nothing is kept where its key was answered before."""
+    async def hold(self, turn: Turn, review: Review, fence: int = 0) -> None:
+        """Keep a turn that is held. Nothing is kept where its key was answered before. As
+        `Transcript.save` otherwise."""
 
     async def hold_again(self, review: Review, next_: Review) -> None:
         """What `review` let pass led to something that is held: that one waits in its place."""
 
-    async def block(self, turn: Turn, reasons: Sequence[Reason]) -> None:
-        """Keep a turn in which words were not answered: blocked, or those of a person in danger."""
+    async def block(self, turn: Turn, reasons: Sequence[Reason], fence: int = 0) -> None:
+        """Keep a turn in which words were not answered: blocked, or those of a person in danger. As
+        `Transcript.save` otherwise."""
 
     async def find(self, review_id: str) -> Review | None: ...
 

@@ -56,20 +56,34 @@ class SqlAnswers:
         """The version and all answers, the one that waited longest for a hit first."""
         query = select(cached_answers).order_by(cached_answers.c.last_hit_at_ms)
         with self._database.read() as connection:
-            found = [_answer(row) for row in connection.execute(query)]
+            found = [answer_of(row) for row in connection.execute(query)]
             return version_of(connection, _ANSWERS), found
 
     def find(self, id_: str) -> CachedAnswer | None:
         query = select(cached_answers).where(cached_answers.c.id == id_)
         with self._database.read() as connection:
             row = connection.execute(query).first()
-        return None if row is None else _answer(row)
+        return None if row is None else answer_of(row)
 
     def apply(
-        self, saved: Sequence[CachedAnswer], hit: Sequence[CachedAnswer], dropped: Sequence[str]
+        self,
+        saved: Sequence[CachedAnswer],
+        hit: Sequence[CachedAnswer],
+        dropped: Sequence[str],
+        *,
+        by_people: bool = False,
     ) -> None:
-        """Add or replace answers, count the hits of others and delete some, all or nothing."""
-        self._database.write(lambda c: _apply(c, saved, hit, dropped))
+        """Add or replace answers, count the hits of others and delete some, all or nothing.
+
+        `by_people`: for other desks to notice.
+        """
+
+        def change(connection: Connection) -> None:
+            _apply(connection, saved, hit, dropped)
+            if by_people:
+                raise_version(connection, _ANSWERS)
+
+        self._database.write(change)
 
     def change(self, answer: CachedAnswer) -> None:
         """Add or replace an answer, for a running desk to notice."""
@@ -121,7 +135,7 @@ def _apply(
             cached_answers.c.id != bindparam("rival_id"),
         )
         connection.execute(rivals, [{"rival_key": a.key, "rival_id": a.id} for a in saved])
-        connection.execute(_SAVE, [_row(answer) for answer in saved])
+        connection.execute(_SAVE, [row_of(answer) for answer in saved])
     if hit:
         connection.execute(_COUNT_HITS, [_hits(answer) for answer in hit])
 
@@ -135,7 +149,7 @@ def _delete(connection: Connection, ids: Sequence[str]) -> int:
     return deleted
 
 
-def _row(answer: CachedAnswer) -> dict[str, Any]:
+def row_of(answer: CachedAnswer) -> dict[str, Any]:
     return {
         "id": answer.id,
         "key": answer.key,
@@ -168,7 +182,7 @@ def _hits(answer: CachedAnswer) -> dict[str, Any]:
     }
 
 
-def _answer(row: Row[Any]) -> CachedAnswer:
+def answer_of(row: Any) -> CachedAnswer:
     return CachedAnswer(
         key=row.key,
         question=row.question,

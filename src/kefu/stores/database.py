@@ -5,7 +5,9 @@ that both kinds understand (`sqlite.py`, `postgres.py`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, Self, TypeVar
 
@@ -23,6 +25,9 @@ from kefu.telemetry import Metrics
 __all__ = ["Database", "DatabaseClosed", "DatabaseFailed", "Reader", "Versions"]
 
 T = TypeVar("T")
+
+_ASK_AGAIN_SECONDS = 0.1
+_LAST_READS_SECONDS = 5.0
 
 
 class DatabaseFailed(KefuError):
@@ -50,6 +55,11 @@ class Versions(Protocol):
         """0 for one that nobody raised. Raises `DatabaseFailed` where it is not known for sure."""
         ...
 
+    def call_on_change(self, told: Callable[[], None]) -> None:
+        """`told` is called, in any thread, as soon as one may have changed; never where the database
+        does not say so itself."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -57,7 +67,8 @@ class Database:
     """To be closed by whoever opened it (`with open_database(...)`). Thread-safe. Closing finishes the
     writes that wait.
 
-    `open_reader` is None where the database is not near enough for one.
+    `open_reader` is None where the database is not near enough for one. What is asked with `await`
+    waits `patience_seconds` for a database that is away.
     """
 
     def __init__(
@@ -68,11 +79,15 @@ class Database:
         *,
         reading: Engine | None = None,
         open_reader: Callable[[], Reader] | None = None,
+        patience_seconds: float = 0.0,
     ) -> None:
         self._engine = engine
         self._reading = engine if reading is None else reading
         self._writer = GroupCommitWriter(engine, metrics or Metrics())
         self._open_reader = open_reader
+        self._patience_seconds = patience_seconds
+        self._reads = 0
+        self._ended = threading.Condition()
         self._readers: list[Reader] = []
         self._versions = versions
 
@@ -89,8 +104,25 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one consistent snapshot."""
-        with self._reading.connect() as connection, connection.begin():
+        with self._counted(), self._reading.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """A read whose caller was cancelled goes on in its thread, and may outlive what asked for it."""
+        with self._ended:
+            self._reads += 1
+        try:
+            yield
+        finally:
+            with self._ended:
+                self._reads -= 1
+                self._ended.notify_all()
+
+    def ping(self) -> None:
+        """Raises `DatabaseFailed` where it does not answer now."""
+        with self.read() as connection:
+            connection.exec_driver_sql("SELECT 1").all()
 
     def open_reader(self) -> Reader | None:
         """Closed with the database."""
@@ -101,7 +133,7 @@ class Database:
         return reader
 
     async def read_async(self, query: Callable[[Connection], T]) -> T:
-        return await asyncio.to_thread(self._read, query)
+        return await self._patiently(lambda: asyncio.to_thread(self._read, query))
 
     def _read(self, query: Callable[[Connection], T]) -> T:
         with self.read() as connection:
@@ -112,13 +144,26 @@ class Database:
         return self._writer.submit(change).result()
 
     async def write_async(self, change: Callable[[Connection], T]) -> T:
-        return await self._writer.submit_async(change)
+        return await self._patiently(lambda: self._writer.submit_async(change))
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """A server that is started again is there in seconds: nobody need write their message anew."""
+        until = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                return await attempt()
+            except DatabaseFailed:
+                if time.monotonic() >= until:
+                    raise
+            await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
     def close(self) -> None:
         self._writer.close()
         self._versions.close()
         for reader in self._readers:
             reader.close()
+        with self._ended:
+            self._ended.wait_for(lambda: self._reads == 0, _LAST_READS_SECONDS)
         self._engine.dispose()
 
 

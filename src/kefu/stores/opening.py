@@ -1,17 +1,24 @@
-"""Opens a database of either kind."""
+"""Opens a database of either kind, and what several desks share besides."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AsyncExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from kefu.errors import SettingsError
+from kefu.settings import Settings
 from kefu.stores.database import Database
 from kefu.stores.sqlite import open_sqlite
 from kefu.telemetry import Metrics
+from kefu.turn.queues import TurnQueues
+
+if TYPE_CHECKING:
+    from kefu.stores.redis.sharing import Shared
 
 
 def open_database(where: Path | str, metrics: Metrics | None = None) -> Database:
@@ -34,11 +41,30 @@ def only_desk_at(where: Path | str) -> Iterator[None]:
         yield
 
 
+async def open_shared(settings: Settings, own: TurnQueues, stack: AsyncExitStack) -> Shared | None:
+    """What several desks share in Redis; None for one desk. Raises `SettingsError`."""
+    if not settings.redis:
+        return None
+    sharing = _driven("kefu.stores.redis.sharing", "redis")
+    shared: Shared = await sharing.open_shared(settings, own, stack)
+    return shared
+
+
+def redis_version(url: str) -> str:
+    """Of the Redis that answers there. Raises `SettingsError`."""
+    version: str = asyncio.run(_driven("kefu.stores.redis.connection", "redis").version_at(url))
+    return version
+
+
 def _postgres() -> ModuleType:
+    return _driven("kefu.stores.postgres", "database")
+
+
+def _driven(module: str, setting: str) -> ModuleType:
     """Its driver comes with an extra."""
     try:
-        return importlib.import_module("kefu.stores.postgres")
+        return importlib.import_module(module)
     except ImportError as error:
         raise SettingsError(
-            "database is set, but the driver of PostgreSQL is not installed: pip install 'kefu[cluster]'"
+            f"{setting} is set, but its driver is not installed: pip install 'kefu[cluster]'"
         ) from error

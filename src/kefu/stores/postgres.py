@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -28,6 +28,8 @@ from kefu.telemetry import Metrics
 log = structlog.get_logger("kefu.postgres")
 
 CONNECT_SECONDS = 5
+# PostgreSQL that was killed is back after its recovery, mostly within 3 s.
+_PATIENCE_SECONDS = 10.0
 # A server that vanished is given up after about 20 s; Linux would wait for two hours.
 _CONNECTION: dict[str, str | int] = {
     "connect_timeout": CONNECT_SECONDS,
@@ -65,7 +67,13 @@ def open_postgres(url: str, metrics: Metrics | None = None) -> Database:
         engine.dispose()
         raise
     reading = engine.execution_options(isolation_level="REPEATABLE READ")
-    return Database(engine, PushedVersions(parsed), metrics, reading=reading)
+    return Database(
+        engine,
+        PushedVersions(parsed),
+        metrics,
+        reading=reading,
+        patience_seconds=_PATIENCE_SECONDS,
+    )
 
 
 @contextmanager
@@ -81,7 +89,8 @@ def require_only_desk(url: str) -> Iterator[None]:
         claimed = connection.execute("SELECT pg_try_advisory_lock(%s)", [_SERVING]).fetchone()
         if claimed != (True,):
             raise SettingsError(
-                f"Another kefu already serves from {_name(url)}. Stop it, or give another --database."
+                f"Another kefu already serves from {_name(url)}. Stop it, give another --database, or "
+                "give both of them the same --redis."
             )
         yield
     finally:
@@ -98,6 +107,10 @@ class PushedVersions:
         self._sure_at = float("-inf")
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
+        self._told: list[Callable[[], None]] = []
+
+    def call_on_change(self, told: Callable[[], None]) -> None:
+        self._told.append(told)
 
     def now(self, name: str) -> int:
         if self._thread is None:
@@ -145,6 +158,7 @@ class PushedVersions:
             for heard in connection.notifies(timeout=_ASK_EVERY_SECONDS, stop_after=1):
                 name, _, version = heard.payload.rpartition(" ")
                 self._known[name] = max(int(version), self._known.get(name, 0))
+                self._tell()
             self._ask(connection)
 
     def _connected(self) -> psycopg.Connection:
@@ -159,8 +173,17 @@ class PushedVersions:
 
     def _ask(self, connection: psycopg.Connection) -> None:
         asked_at = time.monotonic()
-        self._known = dict(connection.execute("SELECT name, version FROM versions").fetchall())
+        before, self._known = (
+            self._known,
+            dict(connection.execute("SELECT name, version FROM versions").fetchall()),
+        )
         self._sure_at = asked_at
+        if before != self._known:  # told while nobody listened
+            self._tell()
+
+    def _tell(self) -> None:
+        for told in self._told:
+            told()
 
 
 def _connected(url: URL) -> psycopg.Connection:

@@ -41,9 +41,9 @@ class SqlReviews:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def hold(self, turn: Turn, review: Review) -> None:
+    async def hold(self, turn: Turn, review: Review, fence: int = 0) -> None:
         def change(connection: Connection) -> None:
-            if save_turn(connection, turn):
+            if save_turn(connection, turn, fence):
                 _add(connection, review)
 
         await self._database.write_async(change)
@@ -55,9 +55,9 @@ class SqlReviews:
 
         await self._database.write_async(change)
 
-    async def block(self, turn: Turn, reasons: Sequence[Reason]) -> None:
+    async def block(self, turn: Turn, reasons: Sequence[Reason], fence: int = 0) -> None:
         def change(connection: Connection) -> None:
-            if save_turn(connection, turn):
+            if save_turn(connection, turn, fence):
                 details = {
                     "source": turn.source,
                     "reasons": [str(reason) for reason in reasons],

@@ -245,6 +245,14 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 
+# Under which number a desk last held a customer's turn, where several desks may (`Turn.fence`).
+fences = Table(
+    "fences",
+    metadata,
+    Column("uid", String(128), primary_key=True),
+    Column("fence", BigInteger, nullable=False),
+)
+
 # Counters that rise with every change, so that another process notices it.
 versions = Table(
     "versions",

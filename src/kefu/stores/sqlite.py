@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -98,6 +99,9 @@ class FileVersions:
             self._reader = FileReader(self._engine)
         rows = self._reader.rows(_VERSION, name)
         return int(rows[0][0]) if rows else 0
+
+    def call_on_change(self, told: Callable[[], None]) -> None:
+        """A file does not say so."""
 
     def close(self) -> None:
         if self._reader is not None:

@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, se
 from sqlalchemy.dialects.postgresql import insert
 
 from kefu.conversations.ratings import Rating
-from kefu.conversations.transcript import Choice, Citation, ConversationSummary, Turn
+from kefu.conversations.transcript import Choice, Citation, ConversationSummary, Turn, TurnLost
 from kefu.stores.database import Database
 from kefu.stores.ratings import RATING_COLUMNS, rate, take_rating, turns_with_ratings
-from kefu.stores.schema import reviews, turns
+from kefu.stores.schema import fences, reviews, turns
 
 # A rating lies in a table of its own.
 _FIELDS = [f.name for f in fields(Turn) if f.name != "rating"]
@@ -30,6 +30,12 @@ _SAVE = _SAVE.on_conflict_do_update(
     where=turns.c.status != "answered",
 )
 
+_RAISE_FENCE = insert(fences).execution_options(preserve_rowcount=True)
+_RAISE_FENCE = _RAISE_FENCE.on_conflict_do_update(
+    index_elements=["uid"],
+    set_={"fence": _RAISE_FENCE.excluded.fence},
+    where=fences.c.fence < _RAISE_FENCE.excluded.fence,
+)
 
 _ANY_OF_UID = "SELECT 1 FROM turns WHERE uid = ? LIMIT 1"
 
@@ -41,8 +47,8 @@ class SqlTranscript:
         self._database = database
         self._reader = database.open_reader()
 
-    async def save(self, turn: Turn) -> None:
-        await self._database.write_async(lambda c: save_turn(c, turn) and None)
+    async def save(self, turn: Turn, fence: int = 0) -> None:
+        await self._database.write_async(lambda c: save_turn(c, turn, fence) and None)
 
     async def rate(self, uid: str, turn_id: str, rating: Rating | None) -> bool:
         return await self._database.write_async(lambda c: rate(c, uid, turn_id, rating))
@@ -111,15 +117,39 @@ class SqlTranscript:
         gone = delete(turns).where(
             turns.c.conversation_id.in_(old), turns.c.conversation_id.not_in(waiting)
         )
-        return await self._database.write_async(lambda c: c.execute(gone).rowcount)
+        # A fence is a time (stores/redis/turns.py), and no turn takes days.
+        passed = delete(fences).where(fences.c.fence < before_ms * 1000)
+
+        def sweep(connection: Connection) -> int:
+            connection.execute(passed)
+            return connection.execute(gone).rowcount
+
+        return await self._database.write_async(sweep)
 
 
-def save_turn(connection: Connection, turn: Turn) -> bool:
-    """Keep a turn; False where its key was answered before and nothing was kept."""
+def save_turn(connection: Connection, turn: Turn, fence: int) -> bool:
+    """Keep a turn; False where its key was answered before, or where it is kept already, and nothing
+    was done. Raises `TurnLost`."""
+    if fence and not _raise_fence(connection, turn.uid, fence):
+        if _is_kept(connection, turn.turn_id):  # by a commit whose answer never came
+            return False
+        raise TurnLost(
+            "This desk stood still for so long that another one went on with this customer. "
+            "Send the message again."
+        )
     values = {name: getattr(turn, name) for name in _FIELDS}
     values["citations"] = [asdict(citation) for citation in turn.citations]
     values["choices"] = [asdict(choice) for choice in turn.choices]
     return connection.execute(_SAVE, values).rowcount == 1
+
+
+def _raise_fence(connection: Connection, uid: str, fence: int) -> bool:
+    return connection.execute(_RAISE_FENCE, {"uid": uid, "fence": fence}).rowcount == 1
+
+
+def _is_kept(connection: Connection, turn_id: str) -> bool:
+    query = select(turns.c.seq).where(turns.c.turn_id == turn_id)
+    return connection.execute(query).first() is not None
 
 
 def _summaries(limit: int, before_ms: int | None, waiting_only: bool) -> Select[Any]:

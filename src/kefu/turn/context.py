@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from kefu.conversations.transcript import Transcript, Turn
 from kefu.settings import ConversationSettings
@@ -14,7 +15,7 @@ from kefu.turn.tokens import estimate_tokens
 
 # What did not pass is no context: the generator is not to read it.
 UNANSWERED_SOURCES = frozenset({"blocked", "held"})
-# Contexts kept in memory; a customer beyond these costs one query.
+# Talks kept in memory; a customer beyond these costs one query.
 MAX_REMEMBERED = 10_000
 
 
@@ -27,33 +28,68 @@ class Conversation:
     last_at_ms: int
 
 
-class Contexts:
-    """The running conversation of each customer, read from the transcript once and then kept."""
+class Talks(Protocol):
+    """The running talk of each customer, ready to hand. To be changed in the customer's turn only."""
 
-    def __init__(self, transcript: Transcript, settings: ConversationSettings) -> None:
-        self._transcript = transcript
-        self._settings = settings
+    async def find(self, uid: str) -> Conversation | None:
+        """None where it must be read from the transcript."""
+        ...
+
+    async def go_on(self, uid: str, talk: Conversation, new: Round | None, fence: int) -> None:
+        """Keep `talk`, of which all is known but perhaps its last round, which is `new`. `fence` is
+        the turn's number (`TurnQueues`)."""
+        ...
+
+    async def forget(self, uid: str) -> None: ...
+
+
+class MemoryTalks:
+    """For one desk. The newest `MAX_REMEMBERED`."""
+
+    def __init__(self) -> None:
         self._remembered: OrderedDict[str, Conversation] = OrderedDict()
 
-    async def get(self, uid: str) -> Conversation:
-        """The conversation this customer is in: a new one after `idle_seconds` of silence."""
-        known = self._remembered.get(uid) or await self._load(uid)
-        if known is None or self._is_over(known):
-            return Conversation(new_id(), (), now_ms())
-        return known
+    async def find(self, uid: str) -> Conversation | None:
+        return self._remembered.get(uid)
 
-    def remember(self, uid: str, conversation: Conversation, new: Round | None) -> None:
-        """Add an answered round, or (None) that the talk goes on without one, as when a message is
-        held. Call it when the turn is on disk, not before."""
-        rounds = self._newest((*conversation.rounds, new) if new else conversation.rounds)
-        self._remembered[uid] = Conversation(conversation.id, rounds, now_ms())
+    async def go_on(self, uid: str, talk: Conversation, new: Round | None, fence: int) -> None:
+        self._remembered[uid] = talk
         self._remembered.move_to_end(uid)
         while len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
 
-    def read_again(self, uid: str) -> None:
-        """Have the talk read from the transcript when it is next needed: a reply has changed."""
+    async def forget(self, uid: str) -> None:
         self._remembered.pop(uid, None)
+
+
+class Contexts:
+    """The running conversation of each customer, read from the transcript once and then kept."""
+
+    def __init__(
+        self, transcript: Transcript, settings: ConversationSettings, talks: Talks | None = None
+    ) -> None:
+        self._transcript = transcript
+        self._settings = settings
+        self._talks = talks or MemoryTalks()
+
+    async def get(self, uid: str) -> Conversation:
+        """The conversation this customer is in: a new one after `idle_seconds` of silence."""
+        known = await self._talks.find(uid) or await self._load(uid)
+        if known is None or self._is_over(known):
+            return Conversation(new_id(), (), now_ms())
+        return known
+
+    async def remember(
+        self, uid: str, conversation: Conversation, new: Round | None, fence: int = 0
+    ) -> None:
+        """Add an answered round, or (None) that the talk goes on without one, as when a message is
+        held. Call it when the turn is on disk, not before."""
+        rounds = self._newest((*conversation.rounds, new) if new else conversation.rounds)
+        await self._talks.go_on(uid, Conversation(conversation.id, rounds, now_ms()), new, fence)
+
+    async def read_again(self, uid: str) -> None:
+        """Have the talk read from the transcript when it is next needed: a reply has changed."""
+        await self._talks.forget(uid)
 
     async def before(self, turn: Turn) -> Conversation:
         """The talk as it was when this turn came."""

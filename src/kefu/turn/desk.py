@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
@@ -18,7 +17,6 @@ from kefu.errors import (
     InvalidInput,
     KefuError,
     Overloaded,
-    TooManyWaiting,
     TurnTimedOut,
 )
 from kefu.personal_data import is_masked_of
@@ -30,6 +28,8 @@ from kefu.turn.context import UNANSWERED_SOURCES, Contexts, Conversation
 from kefu.turn.limit import ConcurrencyLimit
 from kefu.turn.live import LiveTurn
 from kefu.turn.pipeline import Pipeline
+from kefu.turn.queues import TurnQueues
+from kefu.turn.rates import Rates
 from kefu.turn.reply import Message, Reply, Round, reply_of, turn_of
 
 log = structlog.get_logger("kefu.turn")
@@ -53,11 +53,12 @@ class Desk:
         contexts: Contexts,
         transcript: Transcript,
         reviews: ReviewQueue,
-        queues: UidQueues,
+        queues: TurnQueues,
         limit: ConcurrencyLimit,
         settings: ConversationSettings,
         metrics: Metrics,
         *,
+        rates: Rates | None = None,
         masks_transcripts: bool = False,
     ) -> None:
         self._pipeline = pipeline
@@ -66,6 +67,7 @@ class Desk:
         self._reviews = reviews
         self._settings = settings
         self._metrics = metrics
+        self._rates = rates
         self._masks_transcripts = masks_transcripts
         self._by_key: dict[tuple[str, str], LiveTurn] = {}
         self._tasks: set[asyncio.Task[Reply]] = set()
@@ -137,20 +139,22 @@ class Desk:
         try:
             async with asyncio.timeout(limit), AsyncExitStack() as own:
                 with self._limit.aside():  # it may wait for an earlier message of its customer
-                    await own.enter_async_context(self._queues.turn_of(turn.message.uid))
-                return await self._answer_once(turn)
+                    fence = await own.enter_async_context(self._queues.turn_of(turn.message.uid))
+                return await self._answer_once(turn, fence)
         except TimeoutError as error:
             raise TurnTimedOut(f"No answer within {limit:g} s. Please try again.") from error
 
-    async def _answer_once(self, turn: LiveTurn) -> Reply:
+    async def _answer_once(self, turn: LiveTurn, fence: int) -> Reply:
         message = turn.message
         began = time.monotonic()
         if (known := await self._known(message)) is not None:
             turn.emit(known.text)
             return known
+        if self._rates is not None:  # a retry is not counted again
+            await self._rates.count(message.uid)
         talk = await self._talk_of(message)
         reply = await self._pipeline.answer(message, talk, turn.emit)
-        await _to_the_end(self._acknowledge(message, talk, reply))
+        await _to_the_end(self._acknowledge(message, talk, reply, fence))
         if not reply.was_written:
             self._limit.note(time.monotonic() - began)
         return reply
@@ -170,22 +174,24 @@ class Desk:
             return Conversation(new_id(), message.history, message.received_at_ms)
         return await self._contexts.get(message.uid)
 
-    async def _acknowledge(self, message: Message, talk: Conversation, reply: Reply) -> None:
-        await self._save(turn_of(message, reply), reply)
+    async def _acknowledge(
+        self, message: Message, talk: Conversation, reply: Reply, fence: int
+    ) -> None:
+        await self._save(turn_of(message, reply), reply, fence)
         if message.history is None:
-            self._contexts.remember(message.uid, talk, _round_of(message, reply))
+            await self._contexts.remember(message.uid, talk, _round_of(message, reply), fence)
         self._metrics.turns.labels(reply.source).inc()
         self._metrics.turn_seconds.labels(reply.source).observe(reply.timings_ms["total"] / 1000)
 
-    async def _save(self, turn: Turn, reply: Reply) -> None:
+    async def _save(self, turn: Turn, reply: Reply, fence: int) -> None:
         """Keep the turn, together with what is to be looked at and with why it was stopped."""
         turn = self._kept(turn)
         if reply.held is not None:
-            await self._reviews.hold(turn, reply.held)
+            await self._reviews.hold(turn, reply.held, fence)
         elif reply.reasons:
-            await self._reviews.block(turn, reply.reasons)
+            await self._reviews.block(turn, reply.reasons, fence)
         else:
-            await self._transcript.save(turn)
+            await self._transcript.save(turn, fence)
 
     def _kept(self, turn: Turn) -> Turn:
         return masked_turn(turn) if self._masks_transcripts else turn
@@ -237,36 +243,3 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         await task
         raise
-
-
-@dataclass
-class _UidQueue:
-    lock: asyncio.Lock
-    inside: int = 0
-
-
-class UidQueues:
-    """One turn at a time for each customer, in the order of arrival; customers do not wait for
-    each other."""
-
-    def __init__(self, max_waiting: int) -> None:
-        self._max_waiting = max_waiting
-        self._queues: dict[str, _UidQueue] = {}
-
-    @asynccontextmanager
-    async def turn_of(self, uid: str) -> AsyncIterator[None]:
-        """Hold this customer's turn. Raises `TooManyWaiting` past the limit."""
-        waiting = self._queues.setdefault(uid, _UidQueue(asyncio.Lock()))
-        if waiting.inside > self._max_waiting:
-            raise TooManyWaiting(
-                f"{self._max_waiting} messages of this customer are waiting already. "
-                "Wait for an answer first."
-            )
-        waiting.inside += 1
-        try:
-            async with waiting.lock:
-                yield
-        finally:
-            waiting.inside -= 1
-            if waiting.inside == 0:
-                del self._queues[uid]

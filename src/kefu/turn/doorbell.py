@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 
@@ -11,6 +11,7 @@ class Doorbell:
     """Listen first and look then, and no ring can be missed."""
 
     def __init__(self) -> None:
+        self._tell_others: Callable[[str], None] = lambda _: None
         self._listening: dict[str, set[asyncio.Event]] = {}
         self._is_closed = False
 
@@ -34,15 +35,27 @@ class Doorbell:
             if not others:
                 del self._listening[uid]
 
+    def share(self, tell: Callable[[str], None]) -> None:
+        """Call `tell` with the customer of each ring: who listens may be at another desk."""
+        self._tell_others = tell
+
     def ring(self, uid: str) -> None:
+        self.ring_here(uid)
+        self._tell_others(uid)
+
+    def ring_here(self, uid: str) -> None:
         for rung in self._listening.get(uid, ()):
             rung.set()
+
+    def ring_all_here(self) -> None:
+        """Have everybody look: a ring may have been missed."""
+        for uid in self._listening:
+            self.ring_here(uid)
 
     def close(self) -> None:
         """Let everybody go, now and later."""
         self._is_closed = True
-        for uid in self._listening:
-            self.ring(uid)
+        self.ring_all_here()
 
 
 async def rung_within(rung: asyncio.Event, seconds: float) -> None:

@@ -31,10 +31,10 @@ from kefu.settings import Settings
 from kefu.stamps import now_ms
 from kefu.telemetry import Metrics
 from kefu.turn.context import Contexts, Conversation
-from kefu.turn.desk import UidQueues
 from kefu.turn.doorbell import Doorbell
 from kefu.turn.draft import Draft
 from kefu.turn.held import draft_of
+from kefu.turn.queues import TurnQueues
 from kefu.turn.reply import Intent, Message, Reply
 from kefu.turn.writer import Emit
 
@@ -60,7 +60,7 @@ class Verdicts:
         self,
         pipeline: Answerer,
         contexts: Contexts,
-        queues: UidQueues,
+        queues: TurnQueues,
         transcript: Transcript,
         store: ReviewStore,
         queue: ReviewQueue,
@@ -159,7 +159,7 @@ class Verdicts:
         if reply.held is not None:
             await self._queue.hold_again(review, turn, reply.held)
         elif await self._store.deliver(review, _with_reply(turn, reply)):
-            self._contexts.read_again(turn.uid)
+            await self._contexts.read_again(turn.uid)
             self._doorbell.ring(turn.uid)
             self._metrics.review_seconds.observe((now_ms() - review.created_at_ms) / 1000)
         self._metrics.review_verdicts.labels(review.status, review.held.direction).inc()

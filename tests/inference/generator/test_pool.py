@@ -225,9 +225,10 @@ async def test_one_that_is_busy_and_one_that_is_broken_are_busy(upstream, new_po
 
 async def test_a_silent_one_has_failed_where_there_is_another(upstream, new_pool):
     silent, other = await upstream(stay_silent), await upstream(says("other"))
-    pool = new_pool(silent, other, first_token_seconds=0.05)
+    pool = new_pool(silent, other, first_token_seconds=0.05, idle_seconds=3600)
 
-    assert await answer(pool, customer_of(pool, silent)) == "other"
+    async with asyncio.timeout(20):
+        assert await answer(pool, customer_of(pool, silent)) == "other"
 
 
 async def test_the_last_one_has_as_long_as_a_single_server(upstream, new_pool):
@@ -347,6 +348,30 @@ async def test_a_dead_one_is_known_before_a_customer_meets_it_and_used_when_it_i
         listening.close()
         await back.close()
         await listening.wait_closed()
+
+
+async def test_one_that_was_away_need_not_wait_for_its_pause(upstream, new_pool, monkeypatch):
+    monkeypatch.setattr("kefu.inference.generator.upstream.LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("kefu.inference.generator.breaker.BACKOFF_SECONDS", (3600,))
+    is_back = asyncio.Event()
+    server = await upstream(lambda wire: says("back")(wire) if is_back.is_set() else hang_up(wire))
+    pool = new_pool(server)
+    for _ in range(FAILURES):
+        with pytest.raises(GeneratorUnavailable):
+            await answer(pool, "ann")
+    assert of(pool, server).breaker.state == "open"
+    pool.start()
+    await eventually(lambda: not of(pool, server).is_up, 10)
+
+    is_back.set()
+    await eventually(lambda: of(pool, server).is_up, 10)
+    assert await answer(pool, "ann") == "back"
+
+
+async def test_to_be_busy_is_to_be_there(upstream, new_pool):
+    pool = new_pool(await upstream(refuses(429, 5)))
+
+    assert set((await pool.ask_all()).values()) == {"ok"}
 
 
 async def test_a_failure_is_looked_into_at_once(upstream, new_pool, monkeypatch):
