@@ -56,9 +56,10 @@ async def kill_in_turn(
 async def _kill(cluster: Cluster, victim: Program, down: float, now: Callable[[], float]) -> Outage:
     killed_at = now()
     await asyncio.to_thread(victim.kill)
+    gone_at = now()
     await asyncio.sleep(down)
     await asyncio.to_thread(victim.launch)
     await asyncio.to_thread(victim.wait_ready)
     back_at = now()
     await asyncio.to_thread(cluster.wait_whole, READY_SECONDS)
-    return Outage(victim.name, killed_at, back_at, now())
+    return Outage(victim.name, killed_at, gone_at, back_at, now())

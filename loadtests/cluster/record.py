@@ -84,11 +84,12 @@ class KeptTurn:
 
 @dataclass(frozen=True)
 class Outage:
-    """kill -9 of one program. `back_at`: its process is ready; `whole_at`: so is every desk, whose
+    """kill -9 of one program. `gone_at`: its last process is gone; `back_at`: its process is ready; `whole_at`: so is every desk, whose
     connections to it had to be made anew."""
 
     program: str
     killed_at: float
+    gone_at: float
     back_at: float
     whole_at: float
 
@@ -98,4 +99,4 @@ class Outage:
 
     def cut_off(self, attempt: Attempt) -> bool:
         """Whether it was under way when the program was killed."""
-        return attempt.sent <= self.killed_at <= attempt.ended
+        return attempt.sent <= self.gone_at and attempt.ended >= self.killed_at

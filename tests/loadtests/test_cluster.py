@@ -19,7 +19,7 @@ ORDER = "each customer's turns are in the order of their acknowledgements"
 UNANSWERED = "every message is answered in the end"
 UNEXPLAINED = "errors come only while a program is away"
 
-OUTAGE = Outage("desk-1", killed_at=10.0, back_at=14.0, whole_at=15.0)
+OUTAGE = Outage("desk-1", killed_at=10.0, gone_at=10.1, back_at=14.0, whole_at=15.0)
 
 
 def told(number: int, uid: str = "talker-1", at: float = 1.0, *before: Attempt) -> Message:
@@ -148,14 +148,14 @@ def test_of_many_problems_the_first_are_shown(messages: list[Message]):
 
 def test_figures_of_an_outage():
     calm = [told(n, f"talker-{n}", 0.5 + n / 10) for n in range(90)]  # up to 9.4 s
-    cut_off = told(100, "talker-100", 13, Attempt(9.9, 10.1, 502, "no_desk"))
+    cut_off = told(100, "talker-100", 13, Attempt(9.9, 10.05, 502, "no_desk"))
     later = told(101, "talker-101", 14, Attempt(12.5, 12.6, 502, "no_desk"))
     after = [told(n, f"talker-{n}", 14 + (n - 200) / 10) for n in range(200, 360)]
     found = figures([*calm, cut_off, later, *after], [OUTAGE], Watch())
     (outage,) = found.outages
     assert (outage.back_after, outage.whole_after) == (4, 5)
     assert (outage.failed, outage.cut_off, outage.again) == (2, 1, 2)
-    assert outage.first_error == pytest.approx(0.1)
+    assert outage.first_error == pytest.approx(0.05)
     assert outage.last_error == pytest.approx(2.6)
     assert outage.calm_after == 0
     assert found.calm
