@@ -145,9 +145,14 @@ def _write(path: Path, text: str) -> None:
 
 
 def _swap_in(made: Path, final: Path) -> None:
-    """The finished folder in place of what was there, which goes last."""
+    """The finished folder in place of what was there, which goes last, with the staging."""
     old = made.with_name(f"{final.name}.old")
     if final.exists():
         final.rename(old)
-    made.rename(final)
+    try:
+        made.rename(final)
+    except BaseException:  # Ctrl-C too
+        if old.exists():
+            old.rename(final)
+        raise
     sync_directory(final.parent)
