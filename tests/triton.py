@@ -7,6 +7,7 @@ It needs no container and no graphics card. Its Python is Debian's: the backend 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import httpx
+import pytest
 from filelock import FileLock
 
 from kefu.settings import default_data_dir
@@ -105,6 +107,8 @@ class TritonServer:
 @contextmanager
 def started_triton(repository: Path, folder: Path, *options: str) -> Iterator[TritonServer]:
     """A server that is ready. Its log is written in `folder`."""
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        pytest.skip("There is no wheel of Triton for this system.")
     server = TritonServer(triton_environment(), repository, folder / "triton.log", *options)
     try:
         server.start()
