@@ -57,6 +57,7 @@ def redis_server(running_redis: RedisServer) -> RedisServer:
     return running_redis
 
 
+@pytest.fixture(scope="session")
 def triton_repository(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model repository with the real encoder."""
     repository = tmp_path_factory.mktemp("triton") / "repository"
