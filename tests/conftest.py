@@ -13,6 +13,8 @@ from fastapi import FastAPI
 
 from kefu.app import create_app
 from kefu.inference.embedded import Models
+from kefu.inference.encoder.triton.repository import export
+from kefu.inference.models.resolve import resolve_encoder
 from kefu.settings import LogSettings, Settings, default_data_dir, load_settings
 from kefu.stores.database import Database
 from kefu.stores.opening import open_database
@@ -20,6 +22,7 @@ from kefu.telemetry import Metrics, configure_logging
 from tests.fakes import HashingEncoder, ScriptedGenerator
 from tests.postgres import PostgresServer, started_postgres
 from tests.redis_server import RedisServer, started_redis
+from tests.triton import TritonServer, started_triton
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +55,22 @@ def running_redis() -> Iterator[RedisServer]:
 def redis_server(running_redis: RedisServer) -> RedisServer:
     running_redis.forget_all()
     return running_redis
+
+
+@pytest.fixture(scope="session")
+def triton_repository(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository with the real encoder."""
+    repository = tmp_path_factory.mktemp("triton") / "repository"
+    settings = load_settings({"data_dir": models_dir.parent})
+    export(resolve_encoder(settings), repository, threads=1, instances=1)
+    return repository
+
+
+@pytest.fixture(scope="session")
+def triton(triton_repository: Path) -> Iterator[TritonServer]:
+    """For tests that do not disturb it."""
+    with started_triton(triton_repository, triton_repository.parent) as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -38,7 +38,7 @@ def test_the_commands_that_the_docs_name_exist():
 
     known = get_command(app)
     for page in PAGES:
-        for words in re.findall(r"`kefu ((?:[a-z]+ ?)+)", page.read_text("utf-8")):
+        for words in re.findall(r"`kefu ((?:[a-z]+(?:-[a-z]+)* ?)+)", page.read_text("utf-8")):
             command = known
             for word in words.split():
                 found = getattr(command, "commands", {}).get(word)

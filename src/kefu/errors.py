@@ -20,6 +20,7 @@
     ├── ModelError                500  model
     │   ├── ModelMissing          500  model_missing
     │   ├── ModelCorrupt          500  model_corrupt        a checksum or format that does not fit
+    │   ├── EncoderUnavailable    503  encoder_unavailable  an encoder on another machine
     │   └── SourceUnavailable     502  source_unavailable   every source of a model file failed
     └── NotInstalled              500  not_installed        a package of an extra (bert/optional.py)
 
@@ -128,6 +129,12 @@ class ModelMissing(ModelError):
 
 class ModelCorrupt(ModelError):
     code = "model_corrupt"
+
+
+class EncoderUnavailable(ModelError):
+    status = 503
+    code = "encoder_unavailable"
+    retry_after_seconds = 5
 
 
 class SourceUnavailable(ModelError):

@@ -81,6 +81,14 @@ class ServerSettings(Section):
 
 class EncoderSettings(Section):
     model: str = Field("use-multilingual-v3", description="Catalogue name of the sentence encoder.")
+    url: str = Field(
+        "",
+        description="Triton server that runs it (`http://host:8000`, `grpc://host:8001`); empty: "
+        "this process does.",
+    )
+    request_seconds: float = Field(
+        5, gt=0, description="How long the server at `encoder.url` may take for an answer."
+    )
     threads: int = Field(1, ge=1, description="CPU threads of one encoder run.")
     max_batch: int = Field(32, ge=1, description="Sentences encoded in one run at most.")
     max_waiting: int = Field(1024, ge=1, description="Sentences that may wait; more are refused.")

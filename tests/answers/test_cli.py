@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -124,9 +123,7 @@ class LengthScorer:
 
 @pytest.fixture
 def with_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = SimpleNamespace(path=Path("none"))
-    monkeypatch.setattr(answers_pairs, "resolve_encoder", lambda _: found)
-    monkeypatch.setattr(answers_pairs, "OnnxEncoder", lambda *_: HashingEncoder())
+    monkeypatch.setattr(answers_pairs, "open_encoder", lambda *_: HashingEncoder())
     monkeypatch.setattr(answers_pairs, "open_judge", lambda _: Judge(LengthScorer(), DEFAULT))
 
 

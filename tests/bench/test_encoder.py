@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -51,8 +50,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> object:
-    monkeypatch.setattr(bench, "resolve_encoder", lambda _: SimpleNamespace(path=Path("none")))
-    monkeypatch.setattr(bench, "OnnxEncoder", lambda *_: HashingEncoder())
+    monkeypatch.setattr(bench, "open_encoder", lambda *_: HashingEncoder())
 
     def run(*args: str) -> Result:
         return CliRunner().invoke(bench.app, ["encoder", *args], obj=settings)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,8 +31,7 @@ GIFT = ("--question", "可以包装成礼物吗", "--answer", "可以。")
 
 @pytest.fixture(autouse=True)
 def fake_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kb_opened, "resolve_encoder", lambda _: SimpleNamespace(path=Path("none")))
-    monkeypatch.setattr(kb_opened, "OnnxEncoder", lambda *_: HashingEncoder())
+    monkeypatch.setattr(kb_opened, "open_encoder", lambda *_: HashingEncoder())
     monkeypatch.setattr(kb_opened, "configure_logging", lambda _: structlog.reset_defaults())
 
 

@@ -19,6 +19,7 @@ import pytest
 from kefu.cli import intent, intent_train
 from kefu.conversations.transcript import Turn
 from kefu.inference.encoder.onnx import OnnxEncoder
+from kefu.inference.models.resolve import resolve_encoder
 from kefu.intent import training
 from kefu.intent.actions import Action
 from kefu.intent.dataset import OUT_OF_SCOPE
@@ -44,6 +45,10 @@ def open_once(path: Path) -> OnnxEncoder:
     return OnnxEncoder(path, usable_cpus())
 
 
+def open_shared(settings: Settings, *_: int) -> OnnxEncoder:
+    return open_once(resolve_encoder(settings).path.resolve())
+
+
 @pytest.fixture
 def data_dir(settings: Settings, models_dir: Path) -> Path:
     settings.data_dir.mkdir()
@@ -54,7 +59,7 @@ def data_dir(settings: Settings, models_dir: Path) -> Path:
 @pytest.fixture
 def run(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     for module in (intent, intent_train):
-        monkeypatch.setattr(module, "OnnxEncoder", lambda path, _: open_once(path.resolve()))
+        monkeypatch.setattr(module, "open_encoder", open_shared)
     with commands(data_dir, "intent") as run:
         yield run
 

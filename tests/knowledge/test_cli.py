@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -21,8 +20,7 @@ ROWS = "id,question,answer\nreturn,怎么退货？,点退货\ninvoice,怎么开�
 
 @pytest.fixture(autouse=True)
 def fake_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kb_opened, "resolve_encoder", lambda _: SimpleNamespace(path=Path("none")))
-    monkeypatch.setattr(kb_opened, "OnnxEncoder", lambda *_: HashingEncoder())
+    monkeypatch.setattr(kb_opened, "open_encoder", lambda *_: HashingEncoder())
     monkeypatch.setattr(kb_opened, "configure_logging", lambda _: structlog.reset_defaults())
 
 

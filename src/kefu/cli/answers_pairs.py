@@ -27,8 +27,7 @@ from kefu.cli.context import settings_of
 from kefu.cli.output import print_json, progress_bar, source_of
 from kefu.errors import ModelMissing
 from kefu.inference.encoder.batcher import BatchedEncoder
-from kefu.inference.encoder.onnx import OnnxEncoder
-from kefu.inference.models.resolve import resolve_encoder
+from kefu.inference.encoder.opening import open_encoder
 from kefu.paraphrase.judge import Judge
 from kefu.paraphrase.loading import DEFAULT, open_judge
 from kefu.settings import Settings
@@ -150,7 +149,7 @@ async def _score(
 @asynccontextmanager
 async def _encoder(settings: Settings) -> AsyncIterator[BatchedEncoder]:
     chosen = settings.encoder
-    model = OnnxEncoder(resolve_encoder(settings).path, chosen.threads)
+    model = open_encoder(settings)
     with threadpool_limits(1, user_api="blas"):
         async with BatchedEncoder(
             model, chosen.max_batch, chosen.max_waiting, Metrics()

@@ -20,8 +20,8 @@ from kefu.cli.bench_progress import BUSY_PERCENT, numbers, progress
 from kefu.cli.bench_serve import serve
 from kefu.cli.context import settings_of
 from kefu.cli.output import print_json
-from kefu.inference.encoder.onnx import OnnxEncoder
-from kefu.inference.models.resolve import resolve_bert, resolve_encoder
+from kefu.inference.encoder.opening import open_encoder
+from kefu.inference.models.resolve import resolve_bert
 
 app = typer.Typer(no_args_is_help=True, help="How fast things run on this machine.")
 app.command("engines")(engines)
@@ -61,7 +61,7 @@ def encoder(
     with progress() as on_progress:
         report = compare_encoders(
             resolve_bert(settings, model) if model else None,
-            lambda: OnnxEncoder(resolve_encoder(settings).path, chosen_threads),
+            lambda: open_encoder(settings, chosen_threads),
             threads=chosen_threads,
             batches=numbers(batches, "--batches", 1),
             # BERT puts a token before and one behind every text.

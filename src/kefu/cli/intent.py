@@ -21,8 +21,8 @@ from kefu.cli.context import settings_of
 from kefu.cli.intent_train import check, export, train
 from kefu.cli.output import STANDARD_INPUT, print_json, progress_bar, source_of
 from kefu.errors import InvalidInput, NotFound
-from kefu.inference.encoder.onnx import OnnxEncoder
-from kefu.inference.models.resolve import resolve_encoder
+from kefu.inference.encoder.opening import open_encoder
+from kefu.inference.encoder.protocol import SentenceEncoder
 from kefu.intent.classifier import Classifier, Prediction, Vectors
 from kefu.intent.dataset import OUT_OF_SCOPE, Example, read_labelled
 from kefu.intent.endpoints import as_json as prediction_as_json
@@ -195,10 +195,9 @@ class _Opened:
 
     def __init__(self, settings: Settings, folder: Path | None) -> None:
         self.classifier: Classifier = load(folder or _in_use(settings))[0]
-        self._encoder: OnnxEncoder | None = None
+        self._encoder: SentenceEncoder | None = None
         if self.classifier.encoder_id is not None:
-            path = resolve_encoder(settings).path
-            self._encoder = OnnxEncoder(path, settings.encoder.threads)
+            self._encoder = open_encoder(settings)
             require_encoder(self.classifier, self._encoder.id)
 
     def classify(self, texts: Sequence[str]) -> list[Prediction]:
@@ -253,7 +252,7 @@ def _vectors_of(
     found = [vector for vector in known if vector is not None]
     if len(found) == len(messages) > 0:
         return np.stack(found)
-    encoder = OnnxEncoder(resolve_encoder(settings).path, settings.encoder.threads)
+    encoder = open_encoder(settings)
     return encoder.encode([message.text for message in messages])
 
 

@@ -15,8 +15,8 @@ from kefu.cli.context import settings_of
 from kefu.cli.finetuning import BertName, Epochs, Finetune, check_finetuning
 from kefu.cli.output import print_json, stages
 from kefu.errors import InvalidFile
-from kefu.inference.encoder.onnx import OnnxEncoder
-from kefu.inference.models.resolve import resolve_bert, resolve_encoder
+from kefu.inference.encoder.opening import open_encoder
+from kefu.inference.models.resolve import resolve_bert
 from kefu.inference.models.whole_folder import require_new
 from kefu.intent.dataset import Example, read_files
 from kefu.intent.folder import CARD, About, read_about
@@ -109,7 +109,7 @@ def _trainer(settings: Settings, examples: Sequence[Example], rate: float | None
     from kefu.intent.training import save, train  # noqa: PLC0415 - SciPy: other commands would wait
 
     # Nothing else runs here: unlike a desk, training may have every core.
-    encoder = OnnxEncoder(resolve_encoder(settings).path, usable_cpus())
+    encoder = open_encoder(settings, usable_cpus())
 
     def write(folder: Path) -> dict[str, Any]:
         with stages() as on_progress:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from threadpoolctl import threadpool_limits
 
 from kefu.inference.encoder.batcher import BatchedEncoder
-from kefu.inference.encoder.onnx import OnnxEncoder
-from kefu.inference.models.resolve import resolve_encoder
+from kefu.inference.encoder.opening import open_encoder
 from kefu.knowledge.service import Knowledge, open_knowledge
 from kefu.settings import Settings
 from kefu.stores.database import Database
@@ -44,7 +43,7 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
     # A command's output is its result; what went on inside is said where something is odd.
     configure_logging(settings.log.model_copy(update={"level": "warning"}))
     chosen = settings.encoder
-    model = OnnxEncoder(resolve_encoder(settings).path, chosen.threads)
+    model = open_encoder(settings)
     # One core, as in a desk: such small products wait for each other where others use the cores.
     with threadpool_limits(1, user_api="blas"), open_database(settings.database_at) as database:
         async with BatchedEncoder(

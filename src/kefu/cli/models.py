@@ -1,35 +1,24 @@
-"""`kefu models list|pull`: which models there are, and bringing them to this computer."""
+"""`kefu models list|pull` and the others: which models there are, and bringing them here."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
 from kefu.cli.context import settings_of
+from kefu.cli.models_export import export_triton
+from kefu.cli.models_progress import megabytes, progress_of, shown_progress
 from kefu.errors import ModelCorrupt, ModelMissing
 from kefu.inference.models import (
     InstalledModel,
     Model,
     Progress,
-    Silent,
     ensure,
     load_catalogue,
     required_models,
@@ -39,6 +28,7 @@ from kefu.inference.models.installed import inspect_installed
 from kefu.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="The models kefu answers with.")
+app.command("export-triton")(export_triton)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -53,7 +43,7 @@ def list_(
 ) -> None:
     """All models of the catalogue, and which of them are here."""
     settings = settings_of(ctx)
-    with _progress_of(as_json) as progress:
+    with progress_of(as_json) as progress:
         rows = _rows(settings, verify, progress)
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
@@ -78,7 +68,7 @@ def pull(
     """Fetch models, verify them, and make the small generator from the large one."""
     settings = settings_of(ctx)
     wanted = names or required_models(settings)
-    with _progress_of(as_json) as progress:
+    with progress_of(as_json) as progress:
         pulled = [
             ensure(settings, name, progress=progress, keep_original=keep_original)
             for name in wanted
@@ -87,7 +77,7 @@ def pull(
         typer.echo(json.dumps([_installed_row(model) for model in pulled], ensure_ascii=False))
         return
     for model in pulled:
-        typer.echo(f"{model.model.name}: {model.path} ({_megabytes(model.size_bytes)})")
+        typer.echo(f"{model.model.name}: {model.path} ({megabytes(model.size_bytes)})")
 
 
 def pull_configured(settings: Settings) -> None:
@@ -158,93 +148,6 @@ def _table(rows: list[dict[str, Any]], folder: Path) -> Table:
     for row in rows:
         state = row["state"] + (", in use" if row["used"] else "")
         state += f": {row['problem']}" if "problem" in row else ""
-        cells = (row["name"], row["task"], _megabytes(row["size_bytes"]), row["licence"], state)
+        cells = (row["name"], row["task"], megabytes(row["size_bytes"]), row["licence"], state)
         table.add_row(*map(Text, cells))
     return table
-
-
-def _megabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:,.0f} MB" if size_bytes else "?"
-
-
-def _progress_of(as_json: bool) -> AbstractContextManager[Progress]:
-    """JSON is for programs, yet a licence is for the person behind them."""
-    return nullcontext(_OnlyLicence()) if as_json else shown_progress()
-
-
-@contextmanager
-def shown_progress(console: Console | None = None) -> Iterator[Progress]:
-    """Progress for a person on stderr: bars on a terminal, a line now and then elsewhere."""
-    console = console or Console(stderr=True)
-    if not console.is_terminal or console.is_dumb_terminal:
-        yield Lines(console)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Bars(
-        *columns, TransferSpeedColumn(), TimeRemainingColumn(), console=console, transient=True
-    ) as bars:
-        yield Drawn(bars)
-
-
-class Lines:
-    """Plain lines for logs: what begins and ends, and every five seconds how far it is."""
-
-    interval_seconds = 5.0
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._next_line = time.monotonic() + self.interval_seconds
-
-    def licence(self, model: Model) -> None:
-        _print_licence(self._console, model)
-
-    def step(self, text: str) -> None:
-        self._console.print(Text(text), soft_wrap=True)
-
-    def advance(self, label: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now < self._next_line:
-            return
-        self._next_line = now + self.interval_seconds
-        of = f" of {_megabytes(total)}" if total else ""
-        self.step(f"{label}: {_megabytes(done)}{of}")
-
-
-class Drawn:
-    """Bars, one for each label, gone when done."""
-
-    def __init__(self, bars: Bars) -> None:
-        self._bars = bars
-        self._tasks: dict[str, TaskID] = {}
-
-    def licence(self, model: Model) -> None:
-        _print_licence(self._bars.console, model)
-
-    def step(self, text: str) -> None:
-        self._clear()
-        self._bars.console.print(Text(text))
-
-    def advance(self, label: str, done: int, total: int) -> None:
-        if label not in self._tasks:
-            self._clear()
-            self._tasks[label] = self._bars.add_task(label)
-        self._bars.update(self._tasks[label], completed=done, total=total or None)
-
-    def _clear(self) -> None:
-        for task in self._tasks.values():
-            self._bars.remove_task(task)
-        self._tasks.clear()
-
-
-class _OnlyLicence(Silent):
-    def licence(self, model: Model) -> None:
-        _print_licence(Console(stderr=True), model)
-
-
-def _print_licence(console: Console, model: Model) -> None:
-    """Shown, not asked: a start without a person at the keyboard must not hang."""
-    for line in (
-        f"{model.name} comes under its own licence: {model.licence}, {model.licence_url}",
-        model.licence_notice,
-    ):
-        console.print(Text(line), soft_wrap=True)

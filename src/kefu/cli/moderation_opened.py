@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from kefu.inference.encoder.onnx import OnnxEncoder
-from kefu.inference.models.resolve import resolve_encoder
+from kefu.inference.encoder.opening import open_encoder
+from kefu.inference.encoder.protocol import SentenceEncoder
 from kefu.moderation.building import FilterBuilder
 from kefu.moderation.checker import Checker
 from kefu.moderation.heads import HeadInUse, Heads
@@ -39,7 +39,7 @@ class OpenedChecker:
     """What a desk checks texts with. Without an `encoder` only their words are looked at."""
 
     checker: Checker
-    encoder: OnnxEncoder | None
+    encoder: SentenceEncoder | None
 
 
 def open_checker(settings: Settings, *, words_only: bool) -> OpenedChecker:
@@ -48,7 +48,7 @@ def open_checker(settings: Settings, *, words_only: bool) -> OpenedChecker:
         found_by = FilterBuilder().build(opened.lexicon)
     if words_only:
         return OpenedChecker(Checker.of(found_by, None, settings.moderation), None)
-    encoder = OnnxEncoder(resolve_encoder(settings).path, settings.encoder.threads)
+    encoder = open_encoder(settings)
     in_use = HeadInUse(Heads(settings.moderation_dir), encoder.id)
     in_use.take_over()
     return OpenedChecker(Checker.of(found_by, in_use.head, settings.moderation), encoder)

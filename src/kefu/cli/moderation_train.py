@@ -16,8 +16,8 @@ from kefu.cli.context import settings_of
 from kefu.cli.finetuning import BertName, Epochs, Finetune, check_finetuning
 from kefu.cli.output import print_json, stages
 from kefu.errors import InvalidFile, InvalidInput, RowProblem
-from kefu.inference.encoder.onnx import OnnxEncoder
-from kefu.inference.models.resolve import resolve_bert, resolve_encoder
+from kefu.inference.encoder.opening import open_encoder
+from kefu.inference.models.resolve import resolve_bert
 from kefu.inference.models.whole_folder import require_new
 from kefu.moderation.examples import Example, read_examples
 from kefu.moderation.head_file import SUFFIX, HeadAbout
@@ -91,7 +91,7 @@ def _trainer(
     from kefu.moderation.training import save, train  # noqa: PLC0415 - as above
 
     # Nothing else runs here: unlike a desk, training may have every core.
-    encoder = OnnxEncoder(resolve_encoder(settings).path, usable_cpus())
+    encoder = open_encoder(settings, usable_cpus())
     start = None if fresh else _in_use(settings, encoder.id)
 
     def write(path: Path) -> None:

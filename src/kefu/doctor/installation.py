@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import platform
+from contextlib import closing
 from pathlib import Path
 
 from kefu import __version__
 from kefu.doctor.finding import State
 from kefu.inference.embedded import ask_upstreams
+from kefu.inference.encoder.opening import open_triton
 from kefu.inference.models.installed import get_installed, verify_installed
 from kefu.inference.models.resolve import (
     RemoteServer,
@@ -50,7 +52,10 @@ def redis(settings: Settings) -> tuple[State, str]:
 
 
 def encoder(settings: Settings) -> tuple[State, str]:
-    return "ok", str(resolve_encoder(settings).path)
+    if not settings.encoder.url:
+        return "ok", str(resolve_encoder(settings).path)
+    with closing(open_triton(settings)) as opened:
+        return "ok", f"{opened.model} at {opened.host}"
 
 
 def generator(settings: Settings) -> tuple[State, str]:

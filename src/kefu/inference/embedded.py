@@ -1,5 +1,5 @@
-"""Opens the models that the settings name: the encoder here, the generator in a child or away,
-in one place or several."""
+"""Opens the models that the settings name: the encoder here or away, the generator in a child or away, in
+one place or several."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from kefu.inference.encoder.onnx import OnnxEncoder
+from kefu.inference.encoder.opening import open_encoder
 from kefu.inference.encoder.protocol import SentenceEncoder
+from kefu.inference.encoder.triton.encoder import TritonEncoder
 from kefu.inference.generator.admission import Admission
 from kefu.inference.generator.embedded import EmbeddedGenerator
 from kefu.inference.generator.openai_client import OpenAICompatible
@@ -20,7 +21,6 @@ from kefu.inference.models.resolve import (
     PromptStyle,
     RemoteServer,
     RemoteServers,
-    resolve_encoder,
     resolve_generator,
 )
 from kefu.settings import GeneratorSettings, Settings
@@ -42,10 +42,9 @@ class Models:
 
 async def open_models(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Models:
     """Load both at once; the stack closes them. Raises `ModelError` or `GeneratorUnavailable`."""
-    encoder_file = resolve_encoder(settings).path
     found = resolve_generator(settings)
     encoder, generator = await asyncio.gather(
-        asyncio.to_thread(OnnxEncoder, encoder_file, settings.encoder.threads),
+        _open_encoder(settings, stack),
         _open_generator(found, settings.generator, metrics, stack),
     )
     admitted = Admission(
@@ -57,6 +56,13 @@ async def open_models(settings: Settings, metrics: Metrics, stack: AsyncExitStac
     )
     warm = generator.warm if isinstance(generator, EmbeddedGenerator) else None
     return Models(encoder, admitted, found.prompt, warm)
+
+
+async def _open_encoder(settings: Settings, stack: AsyncExitStack) -> SentenceEncoder:
+    encoder = await asyncio.to_thread(open_encoder, settings)
+    if isinstance(encoder, TritonEncoder):
+        stack.callback(encoder.close)
+    return encoder
 
 
 async def open_generator(

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 import numpy as np
 import pytest
 
-from kefu.errors import ModelError, Overloaded
+from kefu.errors import EncoderUnavailable, ModelError, Overloaded
 from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.inference.encoder.protocol import Vectors
 from kefu.telemetry import Metrics
@@ -30,6 +30,8 @@ class GatedEncoder(HashingEncoder):
         assert self.gate.wait(10)
         if "poison" in texts:
             raise RuntimeError("the graph broke")
+        if "away" in texts:
+            raise EncoderUnavailable("the server is away")
         if "short" in texts:
             return super().encode(texts)[:-1]
         return super().encode(texts)
@@ -115,9 +117,12 @@ async def test_a_caller_cancelled_during_its_run_disturbs_nobody(
     assert (await second).shape == (128,)
 
 
-@pytest.mark.parametrize("bad", ["poison", "short"])
+@pytest.mark.parametrize(
+    ("bad", "kind"),
+    [("poison", ModelError), ("short", ModelError), ("away", EncoderUnavailable)],
+)
 async def test_a_failing_model_fails_its_batch_and_no_other(
-    encoder: BatchedEncoder, model: GatedEncoder, bad: str
+    encoder: BatchedEncoder, model: GatedEncoder, bad: str, kind: type[ModelError]
 ) -> None:
     first = await begin(encoder, model, "0")
     together = ask(encoder, ["1", bad])
@@ -125,7 +130,7 @@ async def test_a_failing_model_fails_its_batch_and_no_other(
     model.gate.set()
     await first
     outcomes = await asyncio.gather(*together, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [ModelError, ModelError]
+    assert [type(outcome) for outcome in outcomes] == [kind, kind]
     assert outcomes[0] is not outcomes[1]
     assert (await encoder.encode("after")).shape == (128,)
 

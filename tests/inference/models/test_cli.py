@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from kefu.cli.models import Lines, app, shown_progress
+from kefu.cli.models import app
+from kefu.cli.models_progress import Lines, shown_progress
 from kefu.errors import SourceUnavailable
 from kefu.inference.models import load_catalogue
 from kefu.settings import Settings

@@ -17,7 +17,7 @@ from typing import Self
 
 import numpy as np
 
-from kefu.errors import KefuError, ModelError, Overloaded
+from kefu.errors import EncoderUnavailable, KefuError, ModelError, Overloaded
 from kefu.inference.encoder.compared import Compared, Matrix, Vector, vectors_of
 from kefu.inference.encoder.protocol import SentenceEncoder, Vectors
 from kefu.telemetry import Metrics
@@ -177,7 +177,8 @@ class BatchedEncoder:
             _fail(batch, Overloaded, "The sentence encoder was stopped.", None)
             raise
         except Exception as error:  # noqa: BLE001 - whatever fails, no caller may wait for ever
-            _fail(batch, ModelError, f"The sentence encoder failed: {error}", error)
+            kind = EncoderUnavailable if isinstance(error, EncoderUnavailable) else ModelError
+            _fail(batch, kind, f"The sentence encoder failed: {error}", error)
             return
         for job, answer in answers:
             if not job.vector.done():

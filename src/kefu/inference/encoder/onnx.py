@@ -44,17 +44,16 @@ class OnnxEncoder:
     def __init__(self, path: Path, threads: int) -> None:
         self._session = _open_session(path, threads)
         self._input = str(self._session.get_inputs()[0].name)
-        self.id = f"onnx-{sha256_of(path)[:16]}-{MAX_CHARACTERS}"
+        self.id = id_of(sha256_of(path))
         self.dimensions = self._run([""]).shape[1]
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """(n, dimensions) float32 with rows of length 1; (0, dimensions) for no texts.
 
-        Only the first `MAX_CHARACTERS` of a text count. Lone surrogates are replaced: they cannot
-        be written as UTF-8 and would fail the sentences beside them.
+        Only the first `MAX_CHARACTERS` of a text count.
         """
         vectors = np.zeros((len(texts), self.dimensions), np.float32)
-        cut = [_clean(text) for text in texts]
+        cut = [cleaned(text) for text in texts]
         for rows in runs_by_length(cut, SENTENCES_PER_RUN):
             vectors[rows] = self._run([cut[row] for row in rows])
         return vectors
@@ -66,6 +65,17 @@ class OnnxEncoder:
             raise ModelError(f"The sentence encoder failed on {len(texts)} texts.") from error
         norms = np.linalg.norm(raw, axis=1, keepdims=True)
         return np.asarray(raw / np.maximum(norms, _SMALLEST_NORM), np.float32)
+
+
+def id_of(sha256: str) -> str:
+    """Names the vectors of the model file with this sum."""
+    return f"onnx-{sha256[:16]}-{MAX_CHARACTERS}"
+
+
+def cleaned(text: str) -> str:
+    """As much of it as counts, without lone surrogates: they cannot be written as UTF-8 and would
+    fail the sentences beside them."""
+    return text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
 
 
 def _open_session(path: Path, threads: int) -> Any:
@@ -93,7 +103,3 @@ def _tokeniser_library() -> Path:
             if (library := Path(folder) / f"_extensions_pydll{suffix}").is_file():
                 return library
     raise ModelError("onnxruntime-extensions is not installed whole. Install kefu again.")
-
-
-def _clean(text: str) -> str:
-    return text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")

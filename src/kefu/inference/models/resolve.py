@@ -10,7 +10,7 @@ from typing import Literal
 from kefu.errors import ModelMissing, SettingsError
 from kefu.inference.models.catalogue import Model, load_catalogue
 from kefu.inference.models.gguf_file import GgufFile, open_gguf
-from kefu.inference.models.installed import InstalledModel, get_installed
+from kefu.inference.models.installed import InstalledModel, find_installed, get_installed
 from kefu.settings import Settings, UpstreamSettings
 
 PromptStyle = Literal["completion", "chat", "trained"]
@@ -73,6 +73,21 @@ def resolve_encoder(settings: Settings) -> InstalledModel:
     return get_installed(settings, model.name)
 
 
+def encoder_sha256(settings: Settings) -> str:
+    """The sum of the file of `encoder.model`, which need not be here. Raises as `resolve_generator`."""
+    model = load_catalogue(settings.data_dir).get(settings.encoder.model)
+    _check_task(model, "encoder")
+    opened = model.files[0]
+    if opened.sha256:
+        return opened.sha256
+    if installed := find_installed(settings, model.name):
+        return next(file.sha256 for file in installed.files if file.path == opened.path)
+    raise SettingsError(
+        f"encoder.model: the catalogue has no sha256 for {model.name}, so the model at encoder.url "
+        "cannot be told from another. Write it into your catalogue.toml."
+    )
+
+
 def resolve_bert(settings: Settings, chosen: str) -> Path:
     """A Hugging Face folder: the path of one, or a catalogue name. Raises as `resolve_generator`."""
     path = Path(chosen).expanduser()
@@ -111,7 +126,7 @@ def required_models(settings: Settings) -> tuple[str, ...]:
     is_remote = bool(settings.generator.upstreams)
     known = not is_remote and load_catalogue(settings.data_dir).find(generator) is not None
     return (
-        settings.encoder.model,
+        *(() if settings.encoder.url else (settings.encoder.model,)),
         *((generator,) if known else ()),
         *((PAIRS,) if settings.answers.semantic else ()),
         *((READER,) if settings.replies.reader else ()),
