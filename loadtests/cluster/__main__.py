@@ -2,6 +2,7 @@
 
     python -m loadtests.cluster [--rate 150] [--seconds 600] [--uids 1000] [--desks 3] [--kill-every 30]
                                 [--no-kill] [--kill NAME ...] [--new 0.01] [--keep DIR] [--json FILE]
+                                [--picture FILE]
 
 PostgreSQL, Redis, two llama.cpp servers, three desks and nginx, all on loopback and all gone afterwards.
 Customers come through nginx and send each message until it is answered. In the end the transcript is held
@@ -30,6 +31,7 @@ from loadtests.cluster.cluster import Cluster, Shape, started_cluster
 from loadtests.cluster.figures import Figures, figures
 from loadtests.cluster.kills import OnKill, Plan, kill_in_turn
 from loadtests.cluster.manual import THINGS, question_of
+from loadtests.cluster.picture import draw
 from loadtests.cluster.program import Program
 from loadtests.cluster.record import Message, Outage
 from loadtests.cluster.report import show
@@ -176,6 +178,8 @@ def _write(outcome: Outcome, given: argparse.Namespace) -> None:
     }
     if given.json:
         given.json.write_text(json.dumps(found, ensure_ascii=False, indent=1), "utf-8")
+    if given.picture:
+        draw(outcome.told, outcome.outages, given.picture)
     if given.keep:
         with (given.keep / "messages.jsonl").open("w", encoding="utf-8") as file:
             for message in outcome.told:
@@ -199,6 +203,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--models", type=Path, default=default_data_dir() / "models")
     parser.add_argument("--keep", type=Path, help="folder for logs and all messages")
     parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--picture", type=Path, help="file (.png, .svg) for waits over time")
     return parser.parse_args()
 
 
