@@ -7,8 +7,10 @@ import gc
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import filelock
@@ -28,6 +30,7 @@ from kefu.stores.keys import SqlKeys
 from kefu.stores.opening import only_desk_at, open_database
 from kefu.telemetry import configure_logging
 from kefu.tracing import tracing
+from kefu.turn.desk import Desk
 
 # Longer than proxies and customers keep one (nginx: 60 s): who closes first may cut off a message that
 # is on its way.
@@ -36,6 +39,9 @@ KEEP_ALIVE_SECONDS = 75
 # long because much is asked, 650 customers stood at the door and got in after 9 s, however soon
 # those inside were answered; the same socket several times over lets as many in at once.
 DOORS = 16
+# How soon a stop notices that it was told again, as in uvicorn.
+LOOK_SECONDS = 0.1
+_CLOSE = (b"connection", b"close")
 
 
 def serve(
@@ -96,10 +102,12 @@ def _spare_the_collector() -> None:
 
 
 class DeskServer(uvicorn.Server):
-    """uvicorn, except that open turns end before connections are waited for.
+    """uvicorn, except for how it stops:
 
-    uvicorn drains connections first, so a stream that waits for its turn would hold up the stop
-    until the time-out.
+    told to stop   `/readyz` says so. For `server.drain_seconds` everybody is answered as before, and each
+                   answer closes its connection, so that a proxy looks for another desk.
+    then           nobody new comes in; open turns end, within `server.shutdown_seconds`.
+    told again     what is open ends at once.
     """
 
     def __init__(self, settings: Settings, app: FastAPI) -> None:
@@ -117,12 +125,36 @@ class DeskServer(uvicorn.Server):
         )
         self.settings = settings
         self._app = app
+        self._drained_at = 0.0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit
+        super().handle_exit(sig, frame)
+        if not self.force_exit:
+            self._drained_at = time.monotonic() + self.settings.server.drain_seconds
+            self._app.state.health.is_draining = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second; true ends the main loop."""
+        if not await super().on_tick(counter):
+            return False
+        headers = self.server_state.default_headers
+        if _CLOSE not in headers:  # uvicorn makes them anew each second, for the date
+            self.server_state.default_headers = [*headers, _CLOSE]
+        return self.force_exit or time.monotonic() >= self._drained_at
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         services = self._app.state.services
         await services.verdicts.close()  # lets those go who wait for a person's verdict
-        await services.desk.close(self.settings.server.shutdown_seconds)
-        await super().shutdown(sockets)
+        # Both at once: uvicorn waits for connections, and those wait for their turns.
+        await asyncio.gather(self._end_turns(services.desk), super().shutdown(sockets))
+
+    async def _end_turns(self, desk: Desk) -> None:
+        closing = asyncio.ensure_future(desk.close(self.settings.server.shutdown_seconds))
+        while not (await asyncio.wait([closing], timeout=LOOK_SECONDS))[0]:
+            if self.force_exit:
+                await desk.close(0)
+        await closing
 
 
 @contextmanager
