@@ -39,6 +39,8 @@ KEEP_ALIVE_SECONDS = 75
 # long because much is asked, 650 customers stood at the door and got in after 9 s, however soon
 # those inside were answered; the same socket several times over lets as many in at once.
 DOORS = 16
+# How long a request may be on its way over a connection that there is.
+UNDERWAY_SECONDS = 0.5
 # How soon a stop notices that it was told again, as in uvicorn.
 LOOK_SECONDS = 0.1
 _CLOSE = (b"connection", b"close")
@@ -105,8 +107,10 @@ class DeskServer(uvicorn.Server):
     """uvicorn, except for how it stops:
 
     told to stop   `/readyz` says so. For `server.drain_seconds` everybody is answered as before, and each
-                   answer closes its connection, so that a proxy looks for another desk.
-    then           nobody new comes in; open turns end, within `server.shutdown_seconds`.
+                   answer closes its connection: a balancer that asks `/readyz` finds another desk.
+    then           new connections are refused: a proxy that does not ask takes the next desk. What is on
+                   its way on connections that there are is still answered.
+    then           open turns end, within `server.shutdown_seconds`.
     told again     what is open ends at once.
     """
 
@@ -144,10 +148,24 @@ class DeskServer(uvicorn.Server):
         return self.force_exit or time.monotonic() >= self._drained_at
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for door in sockets or []:
+            door.close()
+        await self._hear_out()
         services = self._app.state.services
         await services.verdicts.close()  # lets those go who wait for a person's verdict
         # Both at once: uvicorn waits for connections, and those wait for their turns.
         await asyncio.gather(self._end_turns(services.desk), super().shutdown(sockets))
+
+    async def _hear_out(self) -> None:
+        """uvicorn closes a connection on which no request has come yet; with one on its way, a proxy
+        cannot know whether it was answered, and must not send it to another desk."""
+        end = time.monotonic() + UNDERWAY_SECONDS
+        while (  # noqa: ASYNC110 - uvicorn has no event for it
+            self.server_state.connections and time.monotonic() < end and not self.force_exit
+        ):
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _end_turns(self, desk: Desk) -> None:
         closing = asyncio.ensure_future(desk.close(self.settings.server.shutdown_seconds))
