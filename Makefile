@@ -1,17 +1,27 @@
 # kefu: `make run` serves the sample shop, `make test` runs everything CI runs.
 # Needs Python 3.11 or newer and make; nothing else. `make run PORT=9000` takes another port.
+# `make demo-cluster` starts three desks with all that they share and kills each program under load.
 
 PYTHON ?= python3
 PORT ?= 8000
+SECONDS ?= 600
+RATE ?= 150
 VENV := .venv
 BIN := $(VENV)/bin
 # Wheels only: no compiler is ever needed. Versions and hashes are those of constraints.txt.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test check format constraints clean
+.PHONY: run demo-cluster test check format constraints clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/kefu serve --demo --port $(PORT)
+
+# PostgreSQL, Redis, two llama.cpp servers and nginx, no container. `SECONDS=60` for a short one.
+demo-cluster: $(VENV)/dev.stamp
+	@deploy/test-services
+	$(BIN)/kefu models pull gemma-3-270m-desk use-multilingual-v3 multilingual-e5-small-kefu \
+		multilingual-e5-small-reader
+	$(BIN)/python -m loadtests.cluster --seconds $(SECONDS) --rate $(RATE)
 
 test: $(VENV)/dev.stamp
 	@deploy/test-services

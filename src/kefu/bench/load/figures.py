@@ -107,18 +107,18 @@ def figures(
         seconds=seconds,
         sent=len(samples) + unanswered,
         rate=len(good) / seconds,
-        quick=_latency(sample.latency for sample in good if sample.source != WRITTEN),
-        written=_latency(sample.latency for sample in good if sample.source == WRITTEN),
+        quick=latency_of(sample.latency for sample in good if sample.source != WRITTEN),
+        written=latency_of(sample.latency for sample in good if sample.source == WRITTEN),
         by_source={
             source: latency
             for source, group in by_source.items()
-            if (latency := _latency(sample.latency for sample in group))
+            if (latency := latency_of(sample.latency for sample in group))
         },
         shares={source: len(group) / len(good) for source, group in by_source.items()},
         first_piece={
             source: latency
             for source, group in _grouped(streams, lambda sample: sample.source).items()
-            if (latency := _latency((sample.first or 0.0) - sample.due for sample in group))
+            if (latency := latency_of((sample.first or 0.0) - sample.due for sample in group))
         },
         sources_of={kind: dict(counts) for kind, counts in sorted(sources_of.items())},
         errors=dict(errors),
@@ -136,7 +136,7 @@ def _grouped(samples: Iterable[Sample], key: Callable[[Sample], str]) -> dict[st
     return dict(sorted(groups.items(), key=lambda item: -len(item[1])))
 
 
-def _latency(seconds: Iterable[float]) -> Latency | None:
+def latency_of(seconds: Iterable[float]) -> Latency | None:
     ordered = sorted(1000 * value for value in seconds)
     if not ordered:
         return None
@@ -185,6 +185,6 @@ def _moments(samples: Sequence[Sample], seconds: float, count: int) -> Iterable[
             seconds=width,
             replies=dict(Counter(sample.source for sample in good)),
             errors=len(group) - len(good),
-            quick=_latency(s.latency for s in good if s.source != WRITTEN),
-            written=_latency(s.latency for s in good if s.source == WRITTEN),
+            quick=latency_of(s.latency for s in good if s.source != WRITTEN),
+            written=latency_of(s.latency for s in good if s.source == WRITTEN),
         )
