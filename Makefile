@@ -59,6 +59,9 @@ constraints: $(VENV)/made.stamp
 		--no-header --no-annotate pyproject.toml --output-file constraints.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --extra dev pyproject.toml --output-file constraints-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --extra cluster --extra traces --constraints constraints.txt \
+		pyproject.toml --output-file constraints-cluster.txt
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache

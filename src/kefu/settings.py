@@ -67,6 +67,11 @@ class ServerSettings(Section):
         description="Replies that are not written aim at this; what comes beyond is refused.",
     )
     heartbeat_seconds: float = Field(15, gt=0, description="Comment line on a silent stream.")
+    drain_seconds: float = Field(
+        0,
+        ge=0,
+        description="How long a stop first answers as before, while `/readyz` says that it stops.",
+    )
     shutdown_seconds: float = Field(10, gt=0, description="How long a stop waits for open turns.")
 
     @property

@@ -36,6 +36,16 @@ async def test_without_its_encoder_the_desk_is_not_ready(app: FastAPI, client: h
     assert response.json()["status"] == "unavailable"
 
 
+async def test_a_desk_that_was_told_to_stop_wants_no_new_customers(
+    app: FastAPI, client: httpx.AsyncClient
+):
+    app.state.health.is_draining = True
+    response = await client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["status"] == "draining"
+    assert (await client.get("/livez")).status_code == 200
+
+
 async def test_metrics_count_turns_stages_and_batches(client: httpx.AsyncClient):
     for _ in range(3):
         await client.post("/chat", json={"uid": "u", "message": "xylophone"})

@@ -7,8 +7,10 @@ import gc
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import FrameType
 from typing import Annotated
 
 import filelock
@@ -28,6 +30,7 @@ from kefu.stores.keys import SqlKeys
 from kefu.stores.opening import only_desk_at, open_database, redis_version
 from kefu.telemetry import configure_logging
 from kefu.tracing import tracing
+from kefu.turn.desk import Desk
 
 # Longer than proxies and customers keep one (nginx: 60 s): who closes first may cut off a message that
 # is on its way.
@@ -36,6 +39,11 @@ KEEP_ALIVE_SECONDS = 75
 # long because much is asked, 650 customers stood at the door and got in after 9 s, however soon
 # those inside were answered; the same socket several times over lets as many in at once.
 DOORS = 16
+# How long a request may be on its way over a connection that there is.
+UNDERWAY_SECONDS = 0.5
+# How soon a stop notices that it was told again, as in uvicorn.
+LOOK_SECONDS = 0.1
+_CLOSE = (b"connection", b"close")
 
 
 def serve(
@@ -96,8 +104,15 @@ def _spare_the_collector() -> None:
 
 
 class DeskServer(uvicorn.Server):
-    """uvicorn, except that open turns end while connections are waited for: by itself it would wait
-    for a stream until the time-out."""
+    """uvicorn, except for how it stops:
+
+    told to stop   `/readyz` says so. For `server.drain_seconds` everybody is answered as before, and each
+                   answer closes its connection: a balancer that asks `/readyz` finds another desk.
+    then           new connections are refused: a proxy that does not ask takes the next desk. What is on
+                   its way on connections that there are is still answered.
+    then           open turns end, within `server.shutdown_seconds`.
+    told again     what is open ends at once.
+    """
 
     def __init__(self, settings: Settings, app: FastAPI) -> None:
         super().__init__(
@@ -114,16 +129,50 @@ class DeskServer(uvicorn.Server):
         )
         self.settings = settings
         self._app = app
+        self._drained_at = 0.0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit
+        super().handle_exit(sig, frame)
+        if not self.force_exit:
+            self._drained_at = time.monotonic() + self.settings.server.drain_seconds
+            self._app.state.health.is_draining = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second; true ends the main loop."""
+        if not await super().on_tick(counter):
+            return False
+        headers = self.server_state.default_headers
+        if _CLOSE not in headers:  # uvicorn makes them anew each second, for the date
+            self.server_state.default_headers = [*headers, _CLOSE]
+        return self.force_exit or time.monotonic() >= self._drained_at
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the door first: who is turned away there (a gateway) knows that nothing was taken, and
-        goes to another desk."""
-        await asyncio.gather(super().shutdown(sockets), self._end_turns())
-
-    async def _end_turns(self) -> None:
+        for server in self.servers:
+            server.close()
+        for door in sockets or []:
+            door.close()
+        await self._hear_out()
         services = self._app.state.services
         await services.verdicts.close()  # lets those go who wait for a person's verdict
-        await services.desk.close(self.settings.server.shutdown_seconds)
+        # Both at once: uvicorn waits for connections, and those wait for their turns.
+        await asyncio.gather(self._end_turns(services.desk), super().shutdown(sockets))
+
+    async def _hear_out(self) -> None:
+        """uvicorn closes a connection on which no request has come yet; with one on its way, a proxy
+        cannot know whether it was answered, and must not send it to another desk."""
+        end = time.monotonic() + UNDERWAY_SECONDS
+        while (  # noqa: ASYNC110 - uvicorn has no event for it
+            self.server_state.connections and time.monotonic() < end and not self.force_exit
+        ):
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _end_turns(self, desk: Desk) -> None:
+        closing = asyncio.ensure_future(desk.close(self.settings.server.shutdown_seconds))
+        while not (await asyncio.wait([closing], timeout=LOOK_SECONDS))[0]:
+            if self.force_exit:
+                await desk.close(0)
+        await closing
 
 
 @contextmanager

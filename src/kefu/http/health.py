@@ -27,6 +27,7 @@ class Health:
     def __init__(self, required: Mapping[str, Ping], optional: Mapping[str, Ping]) -> None:
         self._required = required
         self._optional = optional
+        self.is_draining = False  # told to stop: whoever sends customers here should look elsewhere
 
     async def check(self) -> tuple[bool, dict[str, str]]:
         """Whether the desk can answer, and the state of each part: `ok` or what is wrong."""
@@ -63,13 +64,16 @@ async def livez() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", responses={503: {"description": "A part that answers need does not work."}})
+@router.get("/readyz", responses={503: {"description": "A part does not work, or the desk stops."}})
 async def readyz(response: Response, health: Annotated[Health, Depends(health_of)]) -> Any:
-    """Whether customers can be answered. A generator that restarts leaves FAQ answers working."""
+    """Whether customers should be sent here. A generator that restarts leaves FAQ answers working."""
     ready, parts = await health.check()
-    if not ready:
+    status = "ok" if ready else "unavailable"
+    if health.is_draining:
+        status = "draining"
+    if status != "ok":
         response.status_code = 503
-    return {"status": "ok" if ready else "unavailable", "parts": parts}
+    return {"status": status, "parts": parts}
 
 
 @router.get("/metrics", dependencies=[CustomerAccess], response_class=PlainTextResponse)
