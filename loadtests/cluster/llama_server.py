@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 # As in kefu's child: with more, threads of two servers on two cores wait for each other by spinning.
@@ -42,6 +44,9 @@ def main() -> None:
     params.swa_full = True
     params.ui = False
     server = xllamacpp.Server(params)
+    # Niceness counts within a session only, and this leads one (sched(7), "The autogroup feature").
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICENESS), "ascii")
     print(server.listening_address, flush=True)
     threading.Event().wait()
 
