@@ -108,12 +108,14 @@ def unanswered(told: Iterable[Message]) -> list[str]:
 
 def unexplained(told: Iterable[Message], outages: Sequence[Outage]) -> list[str]:
     """Failures outside of every outage. Refusals because too much comes at once are no failures:
-    nothing was done with the message."""
+    nothing was done with the message. Nor are requests whose customer gave up: see `unanswered`."""
     return [
         f"{message.key}: {_said(attempt)}, sent at {attempt.sent:.2f} s, ended at {attempt.ended:.2f} s"
         for message in told
         for attempt in message.failures
-        if not attempt.is_refusal and not any(outage.covers(attempt) for outage in outages)
+        if not attempt.is_refusal
+        and not attempt.is_ours
+        and not any(outage.covers(attempt) for outage in outages)
     ]
 
 

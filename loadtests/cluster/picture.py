@@ -37,5 +37,5 @@ def draw(told: Sequence[Message], outages: Sequence[Outage], path: Path) -> None
     panel.set_xlabel("seconds; coloured: from kill -9 until all was whole again")
     panel.grid(axis="y", color="#dddddd", linewidth=0.7)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(frameon=False, loc="upper right")
+    panel.legend(frameon=False, loc="lower right")
     figure.savefig(str(path), dpi=150)

@@ -8,6 +8,7 @@ from kefu.bench.load.traffic import Kind
 
 # All customers of a run: turns of others, say of somebody who tries the chat page, do not count.
 UID_PREFIX = "talker-"
+GAVE_UP = "gave up"
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Attempt:
     @property
     def is_good(self) -> bool:
         return self.status == 200
+
+    @property
+    def is_ours(self) -> bool:
+        """Nobody failed it: its customer gave up, and the message counts as unanswered."""
+        return self.error == GAVE_UP
 
     @property
     def is_refusal(self) -> bool:

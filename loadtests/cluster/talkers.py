@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadtests.cluster.record import UID_PREFIX, Attempt, Message
+from loadtests.cluster.record import GAVE_UP, UID_PREFIX, Attempt, Message
 from loadtests.cluster.wire import Client, Response
 
 from kefu.bench.load.traffic import Arrival
@@ -118,9 +118,10 @@ class Talkers:
         headers = {"Idempotency-Key": message.key}
         try:
             response = await self._client.post("/chat", body, headers, seconds)
-        except OSError as error:  # a time-out is one of them
-            said = str(error) or "no answer"
-            return Attempt(sent, self.now(), 0, f"{type(error).__name__}: {said}"), None
+        except TimeoutError:
+            return Attempt(sent, self.now(), 0, GAVE_UP), None
+        except OSError as error:
+            return Attempt(sent, self.now(), 0, f"{type(error).__name__}: {error}"), None
         error = "" if response.status == 200 else _code(response)
         return Attempt(sent, self.now(), response.status, error), response
 

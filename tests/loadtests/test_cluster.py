@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from loadtests.cluster.checks import MOST_SHOWN, check
 from loadtests.cluster.figures import figures
-from loadtests.cluster.record import Attempt, KeptTurn, Message, Outage
+from loadtests.cluster.record import GAVE_UP, Attempt, KeptTurn, Message, Outage
 from loadtests.cluster.watch import Watch
 
 LOST = "no acknowledged turn is lost or changed"
@@ -137,6 +137,11 @@ def test_being_told_to_come_again_is_no_error_but_counted():
     message = told(1, "talker-1", 20, Attempt(2, 3, 503, "overloaded"))
     assert broken([message], [kept(message)]) == set()
     assert figures([message], [], Watch()).refused_apart == 1
+
+
+def test_a_customer_who_gives_up_was_not_answered():
+    message = replace(told(1), turn_id="", attempts=(Attempt(1, 31, 0, GAVE_UP),))
+    assert broken([message], []) == {UNANSWERED}
 
 
 def test_of_many_problems_the_first_are_shown(messages: list[Message]):
