@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, Self, TypeVar
 
@@ -15,7 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine, Executable, Row, inspect
 from sqlalchemy.exc import DBAPIError
 
 from kefu.errors import KefuError, SettingsError
@@ -68,7 +68,8 @@ class Database:
     writes that wait.
 
     `open_reader` is None where the database is not near enough for one. What is asked with `await`
-    waits `patience_seconds` for a database that is away.
+    waits `patience_seconds` for a database that is away; `asking` may need that to notice that its
+    connections were cut.
     """
 
     def __init__(
@@ -78,11 +79,13 @@ class Database:
         metrics: Metrics | None = None,
         *,
         reading: Engine | None = None,
+        asking: Engine | None = None,
         open_reader: Callable[[], Reader] | None = None,
         patience_seconds: float = 0.0,
     ) -> None:
         self._engine = engine
         self._reading = engine if reading is None else reading
+        self._asking = asking
         self._writer = GroupCommitWriter(engine, metrics or Metrics())
         self._open_reader = open_reader
         self._patience_seconds = patience_seconds
@@ -132,6 +135,19 @@ class Database:
         self._readers.append(reader)
         return reader
 
+    async def ask_async(self, query: Executable) -> Sequence[Row[Any]]:
+        """All rows that one statement finds, without a transaction around it where that costs a way
+        to the server and back."""
+        asking = self._asking
+        if asking is None:
+            return await self.read_async(lambda c: c.execute(query).all())
+
+        def ask() -> Sequence[Row[Any]]:
+            with self._counted(), asking.connect() as connection:
+                return connection.execute(query).all()
+
+        return await self._patiently(lambda: asyncio.to_thread(ask))
+
     async def read_async(self, query: Callable[[Connection], T]) -> T:
         return await self._patiently(lambda: asyncio.to_thread(self._read, query))
 
@@ -165,6 +181,8 @@ class Database:
         with self._ended:
             self._ended.wait_for(lambda: self._reads == 0, _LAST_READS_SECONDS)
         self._engine.dispose()
+        if self._asking is not None:
+            self._asking.dispose()
 
 
 def is_up_to_date(connection: Connection) -> bool:

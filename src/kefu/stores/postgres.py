@@ -72,6 +72,7 @@ def open_postgres(url: str, metrics: Metrics | None = None) -> Database:
         PushedVersions(parsed),
         metrics,
         reading=reading,
+        asking=_engine(parsed, isolation_level="AUTOCOMMIT", pool_pre_ping=False),
         patience_seconds=_PATIENCE_SECONDS,
     )
 
@@ -215,13 +216,14 @@ def _parsed(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg")
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, *, pool_pre_ping: bool = True, **options: str) -> Engine:
     engine = create_engine(
         url,
         pool_size=_POOL_SIZE,
         max_overflow=_POOL_SIZE,
-        pool_pre_ping=True,
+        pool_pre_ping=pool_pre_ping,
         connect_args=_CONNECTION,
+        **options,
     )
 
     @event.listens_for(engine, "handle_error")

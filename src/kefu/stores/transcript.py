@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from kefu.conversations.ratings import Rating
@@ -55,19 +56,17 @@ class SqlTranscript:
 
     async def find_turn(self, turn_id: str) -> Turn | None:
         query = TURNS.where(turns.c.turn_id == turn_id)
-        row = await self._database.read_async(lambda c: c.execute(query).one_or_none())
-        return None if row is None else turn_of_row(dict(row._mapping))
+        return _one_of(await self._database.ask_async(query))
 
     async def find_by_key(self, uid: str, idempotency_key: str) -> Turn | None:
         query = TURNS.where(turns.c.uid == uid, turns.c.idempotency_key == idempotency_key)
-        row = await self._database.read_async(lambda c: c.execute(query).one_or_none())
-        return None if row is None else turn_of_row(dict(row._mapping))
+        return _one_of(await self._database.ask_async(query))
 
     async def last_turns(self, uid: str, limit: int) -> list[Turn]:
         if not self._knows(uid):
             return []
         query = TURNS.where(turns.c.uid == uid).order_by(turns.c.seq.desc()).limit(limit)
-        rows = await self._database.read_async(lambda c: c.execute(query).all())
+        rows = await self._database.ask_async(query)
         return [turn_of_row(dict(row._mapping)) for row in reversed(rows)]
 
     def _knows(self, uid: str) -> bool:
@@ -184,6 +183,10 @@ def _summaries(limit: int, before_ms: int | None, waiting_only: bool) -> Select[
 
 def _count_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((condition, 1), else_=0))
+
+
+def _one_of(rows: Sequence[Row[Any]]) -> Turn | None:
+    return turn_of_row(dict(rows[0]._mapping)) if rows else None
 
 
 def turn_of_row(values: dict[str, Any]) -> Turn:
