@@ -8,7 +8,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, Self, TypeVar
 
 from alembic import command
@@ -89,6 +89,7 @@ class Database:
         self._writer = GroupCommitWriter(engine, metrics or Metrics())
         self._open_reader = open_reader
         self._patience_seconds = patience_seconds
+        self._looking: asyncio.Task[None] | None = None
         self._reads = 0
         self._ended = threading.Condition()
         self._readers: list[Reader] = []
@@ -171,7 +172,22 @@ class Database:
             except DatabaseFailed:
                 if time.monotonic() >= until:
                     raise
+            await self._back_within(until - time.monotonic())
+
+    async def _back_within(self, seconds: float) -> None:
+        """One looks whether it is back, and all wait for that: a server that recovers is not to be
+        kept busy by those who ask whether it has."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name="kefu-database-back")
+        await asyncio.wait([self._looking], timeout=seconds)
+
+    async def _look(self) -> None:
+        until = time.monotonic() + self._patience_seconds
+        while time.monotonic() < until:
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
+            with suppress(DatabaseFailed):
+                await asyncio.to_thread(self.ping)
+                return
 
     def close(self) -> None:
         self._writer.close()

@@ -2,6 +2,7 @@ import asyncio
 import time
 from contextlib import aclosing
 
+import httpx
 import pytest
 
 from kefu.errors import GeneratorUnavailable, Overloaded
@@ -275,6 +276,20 @@ async def test_a_busy_upstream_says_when_to_come_back(upstream, connect, status)
     with pytest.raises(Overloaded) as caught:
         await write(connect(server))
     assert caught.value.retry_after_seconds == 17
+
+
+async def test_a_server_that_dies_as_it_is_reached_is_away(upstream, connect, monkeypatch):
+    """anyio asks for the address of a socket that is gone already."""
+
+    async def send(*_, **__):
+        raise AttributeError("'NoneType' object has no attribute 'getpeername'")
+
+    client = connect(await upstream(say_hello))
+    monkeypatch.setattr(httpx.AsyncClient, "send", send)
+    with pytest.raises(GeneratorUnavailable, match="reset as it was made"):
+        await write(client)
+    with pytest.raises(GeneratorUnavailable, match="reset as it was made"):
+        await client.ping()
 
 
 async def test_nobody_listening(upstream, connect, unused_tcp_port):

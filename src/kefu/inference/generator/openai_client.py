@@ -103,11 +103,13 @@ class OpenAICompatible:
         url = f"{self._base_url}/models"
         with_limit = httpx.Timeout(PING_SECONDS)
         try:
-            response = await self._fresh.get(url, timeout=with_limit)
+            request = self._fresh.build_request("GET", url, timeout=with_limit)
+            async with aclosing(await _sent(self._fresh, request)) as response:
+                body = await response.aread()
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         if not response.is_success:
-            raise _refusal(self._host, response, response.content)
+            raise _refusal(self._host, response, body)
 
     async def aclose(self) -> None:
         await self._kept.aclose()
@@ -182,9 +184,10 @@ class OpenAICompatible:
     ) -> AsyncIterator[httpx.Response]:
         headers = {**outgoing_headers(), **headers}
         try:
-            async with client.stream(
+            request = client.build_request(
                 "POST", self._base_url + path, json=body, headers=headers
-            ) as response:
+            )
+            async with aclosing(await _sent(client, request)) as response:
                 if not response.is_success:
                     raise _refusal(self._host, response, await _start_of_body(response))
                 yield response
@@ -361,6 +364,16 @@ def _kind(failure: Any) -> str:
     if isinstance(failure, dict):
         return str(failure.get("type") or failure.get("code") or "unknown error")[:80]
     return "unknown error"
+
+
+async def _sent(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """The response, its body not read yet."""
+    try:
+        return await client.send(request, stream=True)
+    except AttributeError as error:
+        # anyio, where a server is killed in the moment in which it takes the connection: there is no
+        # socket any more whose address it could ask for.
+        raise httpx.ConnectError("the connection was reset as it was made") from error
 
 
 def _chunks(response: httpx.Response) -> AsyncGenerator[bytes, None]:
