@@ -45,7 +45,7 @@ WRITES_NOTHING = {"KEFU_REPLIES__COPY_SCORE": "1"}
 _PARTICLES = "吧呢呀啊嘛的了么"
 _FILLERS = ("actually", "really", "maybe", "then", "so", "just", "still", "now")
 
-_SCRIPT = """
+SCRIPT = """
 local bodies, sent = {}, 0
 for line in io.lines("%s") do bodies[#bodies + 1] = line end
 local headers = {["Content-Type"] = "application/json"}
@@ -115,7 +115,7 @@ class Wrk:
         with tempfile.TemporaryDirectory() as folder:
             bodies, script = Path(folder) / "bodies.jsonl", Path(folder) / "script.lua"
             bodies.write_text("\n".join(map(self._body, messages)), "utf-8")
-            script.write_text(_SCRIPT % bodies, "utf-8")
+            script.write_text(SCRIPT % bodies, "utf-8")
             command = ["wrk", "-t1", f"-c{self._clients}", f"-d{seconds}s", "-s", str(script)]
             said = subprocess.run(
                 [*command, self._desk.origin], capture_output=True, text=True, check=True
