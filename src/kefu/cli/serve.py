@@ -136,16 +136,20 @@ class DeskServer(uvicorn.Server):
         super().handle_exit(sig, frame)
         if not self.force_exit:
             self._drained_at = time.monotonic() + self.settings.server.drain_seconds
+            self._close_with_each_answer()
             self._app.state.health.is_draining = True
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second; true ends the main loop."""
         if not await super().on_tick(counter):
             return False
-        headers = self.server_state.default_headers
-        if _CLOSE not in headers:  # uvicorn makes them anew each second, for the date
-            self.server_state.default_headers = [*headers, _CLOSE]
+        self._close_with_each_answer()  # uvicorn makes its headers anew each second, for the date
         return self.force_exit or time.monotonic() >= self._drained_at
+
+    def _close_with_each_answer(self) -> None:
+        headers = self.server_state.default_headers
+        if _CLOSE not in headers:
+            self.server_state.default_headers = [*headers, _CLOSE]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
