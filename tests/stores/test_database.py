@@ -117,6 +117,13 @@ async def test_many_turns_of_several_processes_count_one_after_another(settings)
     assert sorted(raised) == list(range(1, 101))
 
 
+def test_nothing_is_read_from_a_database_that_was_closed(settings):
+    database = open_database(settings.database_at)
+    database.close()
+    with pytest.raises(DatabaseClosed):
+        database.ping()
+
+
 async def test_a_read_that_nobody_waits_for_ends_before_the_database_closes(settings):
     begun, go_on = threading.Event(), threading.Event()
     ended = []

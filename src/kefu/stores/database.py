@@ -91,6 +91,7 @@ class Database:
         self._patience_seconds = patience_seconds
         self._looking: asyncio.Task[None] | None = None
         self._reads = 0
+        self._is_closed = False
         self._ended = threading.Condition()
         self._readers: list[Reader] = []
         self._versions = versions
@@ -115,6 +116,8 @@ class Database:
     def _counted(self) -> Iterator[None]:
         """A read whose caller was cancelled goes on in its thread, and may outlive what asked for it."""
         with self._ended:
+            if self._is_closed:  # it would open a connection that nobody closes
+                raise DatabaseClosed("The database is closed: the desk is stopping.")
             self._reads += 1
         try:
             yield
@@ -195,6 +198,7 @@ class Database:
         for reader in self._readers:
             reader.close()
         with self._ended:
+            self._is_closed = True
             self._ended.wait_for(lambda: self._reads == 0, _LAST_READS_SECONDS)
         self._engine.dispose()
         if self._asking is not None:
