@@ -167,7 +167,7 @@ class PushedVersions:
         try:
             connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(_CHANNEL)))
             self._ask(connection)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no connection may stay open
             connection.close()
             raise
         return connection

@@ -56,7 +56,7 @@ class TritonEncoder:
         try:
             self.dimensions = self._require_model()
             self.encode([""])  # what is described need not work
-        except BaseException:
+        except BaseException:  # Ctrl-C too: nobody else closes it
             self.close()
             raise
 
