@@ -206,7 +206,7 @@ async def time_searches(knowledge: Knowledge, encoder: BatchedEncoder) -> list[f
     times = []
     for question, vector in zip(questions, await encoder.encode_many(questions), strict=True):
         begun = time.perf_counter()
-        knowledge.search(question, vector, "zh")
+        await knowledge.search(question, vector, "zh")
         times.append(1000 * (time.perf_counter() - begun))
     return times
 
@@ -227,11 +227,11 @@ async def compare(knowledge: Knowledge, encoder: BatchedEncoder, count: int) -> 
     questions = questions_of(list(knowledge.entries.values()), count)
     vectors = await encoder.encode_many(questions)
     asked = list(zip(questions, vectors, strict=True))
-    quick = [[m.relevance for m in knowledge.search(q, v, "zh")] for q, v in asked]
-    index = knowledge._state.index  # the same snapshot, made to look at every entry
+    quick = [[m.relevance for m in await knowledge.search(q, v, "zh")] for q, v in asked]
+    index = knowledge._state.search._index  # the same snapshot, made to look at every entry
     for one in index._shelves.values():
         one._postings = None
-    full = [[m.relevance for m in knowledge.search(q, v, "zh")] for q, v in asked]
+    full = [[m.relevance for m in await knowledge.search(q, v, "zh")] for q, v in asked]
     same = [np.allclose(a, b, atol=1e-6) for a, b in zip(quick, full, strict=True)]
     return float(np.mean(same))
 

@@ -181,7 +181,7 @@ class Bench:
         """None where the question does not reach the generator."""
         pipeline, language = self.pipeline, detect(question.query)
         vector = await pipeline.encoder.encode(question.query)
-        matches = pipeline.knowledge.search(question.query, vector, language)
+        matches = await pipeline.knowledge.search(question.query, vector, language)
         found = pipeline.knowledge.decide(question.query, matches)
         if not isinstance(found, Passages):
             return None

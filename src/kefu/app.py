@@ -52,7 +52,7 @@ from kefu.stores.intents import SqlActions
 from kefu.stores.keys import SqlKeys
 from kefu.stores.knowledge import SqlKnowledge
 from kefu.stores.moderation import SqlModeration
-from kefu.stores.opening import open_database, open_shared
+from kefu.stores.opening import open_database, open_search, open_shared
 from kefu.stores.reviews import SqlReviews
 from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics, watch_loop_lag
@@ -184,7 +184,8 @@ async def _open_services(
             models.encoder, settings.encoder.max_batch, settings.encoder.max_waiting, metrics
         )
     )
-    knowledge = await open_knowledge(SqlKnowledge(database), encoder, settings.knowledge)
+    search = await asyncio.to_thread(open_search, settings, database, encoder)
+    knowledge = await open_knowledge(SqlKnowledge(database), encoder, settings.knowledge, search)
     if demo and not knowledge.entries:
         await knowledge.import_entries(sample_entries())
     metrics.knowledge_entries.set_function(lambda: len(knowledge.entries))

@@ -235,6 +235,11 @@ class KnowledgeSettings(Section):
         0.27, ge=0, le=1, description="Relevance from which an entry is given to the generator."
     )
     max_passages: int = Field(3, ge=1, le=10, description="Passages given to the generator.")
+    search: Literal["memory", "pgvector"] = Field(
+        "memory",
+        description="Where it is searched: in the desk's memory (12 KB an entry), or in the PostgreSQL "
+        "of `database`, with pgvector.",
+    )
 
 
 class IntentSettings(Section):
@@ -475,6 +480,14 @@ class Settings(BaseSettings):
     review: ReviewSettings = ReviewSettings()
     log: LogSettings = LogSettings()
     traces: TracesSettings = TracesSettings()
+
+    @model_validator(mode="after")
+    def _pgvector_needs_a_database(self) -> Self:
+        if self.knowledge.search == "pgvector" and not self.database:
+            raise ValueError(
+                "knowledge.search is pgvector, which is in a PostgreSQL: give its address as database too"
+            )
+        return self
 
     @model_validator(mode="after")
     def _redis_needs_a_database(self) -> Self:

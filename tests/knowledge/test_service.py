@@ -15,16 +15,15 @@ from kefu.knowledge.changes import Changes
 from kefu.knowledge.editing import delete_entries, delete_source, switch_entries
 from kefu.knowledge.entry import Entry, IndexedEntry
 from kefu.knowledge.match import Nothing, Sure
-from kefu.knowledge.service import ImportReport, Knowledge, open_knowledge
+from kefu.knowledge.service import ImportReport, Knowledge
 from kefu.knowledge.sources import Source
 from kefu.knowledge.vectors import indexed, texts_of
-from kefu.settings import KnowledgeSettings
 from kefu.stores.database import Database
 from kefu.stores.knowledge import SqlKnowledge
 from kefu.telemetry import Metrics
 from tests.fakes import HashingEncoder
+from tests.knowledge.searched import Searched
 
-SETTINGS = KnowledgeSettings()
 RETURN = Entry("return", "怎么退货？", "点退货", ("我要退货", "退货流程"))
 INVOICE = Entry("invoice", "怎么开发票？", "点开票", tags=("发票",))
 INVOICE_ZH = replace(INVOICE, language="zh")
@@ -46,12 +45,12 @@ def store(database: Database) -> SqlKnowledge:
 
 
 @pytest.fixture
-async def knowledge(store: SqlKnowledge, encoder: BatchedEncoder) -> Knowledge:
-    return await open_knowledge(store, encoder, SETTINGS)
+async def knowledge(store: SqlKnowledge, encoder: BatchedEncoder, searched: Searched) -> Knowledge:
+    return await searched.open(store, encoder)
 
 
 async def best_id(knowledge: Knowledge, encoder: BatchedEncoder, text: str) -> str:
-    return knowledge.search(text, await encoder.encode(text), "zh")[0].entry.id
+    return (await knowledge.search(text, await encoder.encode(text), "zh"))[0].entry.id
 
 
 async def test_an_import_is_found_at_once(knowledge: Knowledge, encoder: BatchedEncoder) -> None:
@@ -61,7 +60,9 @@ async def test_an_import_is_found_at_once(knowledge: Knowledge, encoder: Batched
     assert knowledge.version == 1
     assert knowledge.entries["return"] == replace(RETURN, language="zh")
     text = "我要 退货！"
-    decision = knowledge.decide(text, knowledge.search(text, await encoder.encode(text), "zh"))
+    decision = knowledge.decide(
+        text, await knowledge.search(text, await encoder.encode(text), "zh")
+    )
     assert isinstance(decision, Sure)
     assert decision.entry.id == "return"
 
@@ -92,10 +93,10 @@ async def test_compare_only_looks(knowledge: Knowledge) -> None:
 
 
 async def test_another_process_is_noticed(
-    knowledge: Knowledge, store: SqlKnowledge, encoder: BatchedEncoder
+    knowledge: Knowledge, store: SqlKnowledge, encoder: BatchedEncoder, searched: Searched
 ) -> None:
     assert not await knowledge.refresh()
-    other = await open_knowledge(store, encoder, SETTINGS)
+    other = await searched.open(store, encoder)
     await other.import_entries([RETURN, INVOICE])
     assert not knowledge.entries
     assert await knowledge.refresh()
@@ -107,7 +108,7 @@ async def test_another_process_is_noticed(
 
 
 async def test_listeners_hear_what_changed_once_it_can_be_found(
-    knowledge: Knowledge, store: SqlKnowledge, encoder: BatchedEncoder
+    knowledge: Knowledge, store: SqlKnowledge, encoder: BatchedEncoder, searched: Searched
 ) -> None:
     heard: list[tuple[set[str], frozenset[str], set[str]]] = []
 
@@ -119,7 +120,7 @@ async def test_listeners_hear_what_changed_once_it_can_be_found(
     await knowledge.edit_entry("return", answer="点申请退货")
     await knowledge.edit_entry("return", tags=("x",))
     await knowledge.delete_entries(["return"])
-    other = await open_knowledge(store, encoder, SETTINGS)
+    other = await searched.open(store, encoder)
     await other.import_entries([RETURN, Entry("pay", "怎么付款？", "微信")])
     await other.delete_entries(["invoice"])
     await knowledge.refresh()
@@ -134,11 +135,11 @@ async def test_listeners_hear_what_changed_once_it_can_be_found(
 
 
 async def test_what_was_deleted_and_is_back_is_found(
-    knowledge: Knowledge, store: SqlKnowledge, encoder: BatchedEncoder
+    knowledge: Knowledge, store: SqlKnowledge, encoder: BatchedEncoder, searched: Searched
 ) -> None:
     await knowledge.import_entries([RETURN, INVOICE])
     await knowledge.delete_entries(["return"])
-    other = await open_knowledge(store, encoder, SETTINGS)
+    other = await searched.open(store, encoder)
     await other.import_entries([RETURN])
     await knowledge.refresh()
     assert set(knowledge.entries) == {"return", "invoice"}
@@ -188,11 +189,12 @@ async def test_much_is_read_in_steps(
     store: SqlKnowledge,
     encoder: BatchedEncoder,
     monkeypatch: pytest.MonkeyPatch,
+    searched: Searched,
 ) -> None:
     monkeypatch.setattr("kefu.knowledge.service._ENTRIES_PER_STEP", 2)
     entries = [Entry(f"e{number}", f"第{number}个问题", f"第{number}个答案") for number in range(5)]
     await knowledge.import_entries(entries)
-    other = await open_knowledge(store, encoder, SETTINGS)
+    other = await searched.open(store, encoder)
     assert set(other.entries) == {entry.id for entry in entries}
     assert await best_id(other, encoder, "第3个问题") == "e3"
 
@@ -201,7 +203,8 @@ async def test_a_trial_changes_nothing(knowledge: Knowledge, encoder: BatchedEnc
     await knowledge.import_entries([RETURN])
     trial = await knowledge.with_entries([INVOICE])
     vector = await encoder.encode("怎么开发票")
-    assert trial.search("怎么开发票", vector, "zh")[0].entry.id == "invoice"
+    (match, *_) = await trial.search("怎么开发票", vector, "zh")
+    assert match.entry.id == "invoice"
     assert await best_id(knowledge, encoder, "怎么开发票") == "return"
     await knowledge.import_entries([Entry("pay", "怎么付款？", "微信")])
     assert set(knowledge.entries) == {"return", "pay"}
@@ -209,24 +212,28 @@ async def test_a_trial_changes_nothing(knowledge: Knowledge, encoder: BatchedEnc
 
 
 async def test_entries_that_an_older_kefu_saved_get_the_vectors_they_lack(
-    knowledge: Knowledge, database: Database, store: SqlKnowledge, encoder: BatchedEncoder
+    knowledge: Knowledge,
+    database: Database,
+    store: SqlKnowledge,
+    encoder: BatchedEncoder,
+    searched: Searched,
 ) -> None:
     await knowledge.import_entries([RETURN])
     shorter = (
         "UPDATE entry_vectors SET vectors = substr(vectors, 1, length(vectors) - 4 * dimensions)"
     )
     database.write(lambda connection: connection.exec_driver_sql(shorter))
-    other = await open_knowledge(store, encoder, SETTINGS)
-    (match,) = other.search("点退货", await encoder.encode("点退货"), "zh")
+    other = await searched.open(store, encoder)
+    (match,) = await other.search("点退货", await encoder.encode("点退货"), "zh")
     assert match.answer_cosine == pytest.approx(1, abs=1e-3)
 
 
 async def test_vectors_of_another_encoder_are_made_anew(
-    knowledge: Knowledge, store: SqlKnowledge, encoder: BatchedEncoder
+    knowledge: Knowledge, store: SqlKnowledge, encoder: BatchedEncoder, searched: Searched
 ) -> None:
     await knowledge.import_entries([RETURN, INVOICE])
     async with BatchedEncoder(OtherEncoder(), 8, 64, Metrics()) as other_encoder:
-        other = await open_knowledge(store, other_encoder, SETTINGS)
+        other = await searched.open(store, other_encoder)
         assert set(other.entries) == {"return", "invoice"}
         _, indexed, strange = store.load("hashing-other")
         assert (len(indexed), strange) == (2, [])

@@ -110,7 +110,8 @@ async def _search(settings: Settings, query: str, limit: int) -> _Found:
     async with opened(settings) as desk:
         question = without_courtesies(query)
         vector = await desk.encoder.encode(question)
-        matches = desk.knowledge.search(question, vector, detect(query, settings.language), limit)
+        language = detect(query, settings.language)
+        matches = await desk.knowledge.search(question, vector, language, limit)
         return _Found(matches, desk.knowledge.decide(question, matches))
 
 

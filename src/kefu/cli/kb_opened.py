@@ -15,7 +15,7 @@ from kefu.settings import Settings
 from kefu.stores.database import Database
 from kefu.stores.golden import SqlGolden
 from kefu.stores.knowledge import SqlKnowledge
-from kefu.stores.opening import open_database
+from kefu.stores.opening import open_database, open_search
 from kefu.stores.transcript import SqlTranscript
 from kefu.telemetry import Metrics, configure_logging
 
@@ -49,6 +49,6 @@ async def opened(settings: Settings) -> AsyncIterator[Opened]:
         async with BatchedEncoder(
             model, chosen.max_batch, chosen.max_waiting, Metrics()
         ) as encoder:
-            store = SqlKnowledge(database)
-            knowledge = await open_knowledge(store, encoder, settings.knowledge)
+            store, search = SqlKnowledge(database), open_search(settings, database, encoder)
+            knowledge = await open_knowledge(store, encoder, settings.knowledge, search)
             yield Opened(database, encoder, knowledge)

@@ -49,7 +49,7 @@ class GoldenStore(Protocol):
 class Searched(Protocol):
     """The knowledge as it is, or as it would be."""
 
-    def search(
+    async def search(
         self, text: str, vector: NDArray[np.float32], language: str, limit: int = 5
     ) -> list[Match]: ...
     def decide(self, text: str, matches: Sequence[Match]) -> Decision: ...
@@ -100,7 +100,7 @@ async def replay(
     for one, vector in zip(golden, vectors, strict=True):
         await asyncio.sleep(0)  # customers get a turn
         language = detect(one.question, default_language)
-        found = knowledge.search(one.question, vector, language, _RANKS)
+        found = await knowledge.search(one.question, vector, language, _RANKS)
         outcomes.append(_outcome(one, found, knowledge.decide(one.question, found)))
     return outcomes
 

@@ -77,7 +77,7 @@ async def promote(
     before = await replay(replayed, vectors[:-1], knowledge, default_language)
     after = await replay(replayed, vectors[:-1], trial, default_language)
     broken, mended = changes(replayed, before, after)
-    doubt = _find_doubt(entry, vectors[-1], trial, default_language)
+    doubt = await _find_doubt(entry, vectors[-1], trial, default_language)
     report = PromotionReport(entry, False, doubt, len(replayed), broken, mended)
     if dry_run or not (report.is_harmless or force):
         return report
@@ -129,11 +129,11 @@ def _is_settled(golden: GoldenQuestion, entry: Entry) -> bool:
     return same and golden.entry_id in ("", entry.id)
 
 
-def _find_doubt(
+async def _find_doubt(
     entry: Entry, vector: NDArray[np.float32], trial: Searched, default_language: Language
 ) -> str:
     question = entry.question
-    found = trial.search(question, vector, detect(question, default_language))
+    found = await trial.search(question, vector, detect(question, default_language))
     match trial.decide(question, found):
         case Sure(match=best) if best.entry.id == entry.id:
             return ""

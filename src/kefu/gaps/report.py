@@ -188,13 +188,13 @@ async def _gap(group: Sequence[_Wording], knowledge: Knowledge, default: Languag
         last_at_ms=max(times),
         why=dict(Counter(miss.why for miss in misses).most_common()),
         reasons=tuple(dict.fromkeys(miss.reason for miss in misses if miss.reason))[:_REASONS],
-        nearest=_nearest(typical, knowledge, default),
+        nearest=await _nearest(typical, knowledge, default),
     )
 
 
-def _nearest(wording: _Wording, knowledge: Knowledge, default: Language) -> Nearest | None:
+async def _nearest(wording: _Wording, knowledge: Knowledge, default: Language) -> Nearest | None:
     language = detect(wording.text, default)
-    found = knowledge.search(wording.text, wording.vector, language, 1)
+    found = await knowledge.search(wording.text, wording.vector, language, 1)
     if not found:
         return None
     best = found[0]

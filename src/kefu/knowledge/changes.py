@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kefu.knowledge.entry import Entry, IndexedEntry
-from kefu.knowledge.index import Index
+from kefu.knowledge.searching import Search
 
 
 @dataclass(frozen=True)
@@ -26,19 +25,23 @@ class Changes:
     complete: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class State:
-    """A snapshot, and the content hashes of its entries."""
+    """The knowledge of one version: all entries by id, their content hashes, and how they are found.
 
-    index: Index
+    Disabled entries are known and never found.
+    """
+
+    version: int
+    entries: Mapping[str, Entry]
     hashes: Mapping[str, str]
+    search: Search
 
     async def changed(self, changes: Changes) -> State:
         """The next one, built beside this one."""
-        index = await asyncio.to_thread(
-            self.index.changed, changes.version, changes.indexed, changes.gone
-        )
+        search = await self.search.changed(changes.indexed, changes.gone)
+        entries = {**self.entries, **{item.entry.id: item.entry for item in changes.indexed}}
         hashes = {**self.hashes, **changes.hashes}
         for id_ in changes.gone:
-            del hashes[id_]
-        return State(index, hashes)
+            del entries[id_], hashes[id_]
+        return State(changes.version, entries, hashes, search)

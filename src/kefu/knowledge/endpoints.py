@@ -44,7 +44,7 @@ async def search(
     """The entries nearest to a question, with the score of each part and what kefu would do."""
     question = without_courtesies(q)
     vector = await services.encoder.encode(question)
-    matches = services.knowledge.search(question, vector, detect(q), limit)
+    matches = await services.knowledge.search(question, vector, detect(q), limit)
     decision = services.knowledge.decide(question, matches)
     return {
         "decision": type(decision).__name__.lower(),

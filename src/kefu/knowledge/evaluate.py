@@ -78,7 +78,7 @@ async def evaluate(
         question = without_courtesies(query.query)
         vector = await encoder.encode(question)
         language = detect(query.query, default_language)
-        found = knowledge.search(question, vector, language, _RANKS)
+        found = await knowledge.search(question, vector, language, _RANKS)
         outcomes.append(_outcome(query.faq_id, found, knowledge.decide(question, found)))
         if on_progress:
             on_progress(number, len(queries))

@@ -1,4 +1,4 @@
-"""All knowledge in memory: one immutable snapshot, and the next one made from what changed."""
+"""What may be found, in memory: one immutable snapshot, and the next one made from what changed."""
 
 from __future__ import annotations
 
@@ -15,24 +15,19 @@ __all__ = ["Index", "Match"]
 
 
 class Index:
-    """The knowledge of one version, a shelf for each language.
+    """All entries that may be found, a shelf for each language.
 
-    Disabled entries are known and never found; those outside their dates are not found that day.
+    Disabled entries are left out; those outside their dates are not found that day.
     """
 
-    def __init__(self, version: int, items: Sequence[IndexedEntry]) -> None:
-        self.version = version
-        self.entries = {item.entry.id: item.entry for item in items}
+    def __init__(self, items: Sequence[IndexedEntry] = ()) -> None:
         self._shelves = {
             language: shelf_of(of_language) for language, of_language in _by_language(items).items()
         }
 
-    def changed(self, version: int, items: Sequence[IndexedEntry], gone: Collection[str]) -> Index:
+    def changed(self, items: Sequence[IndexedEntry], gone: Collection[str]) -> Index:
         """The next snapshot: entries added or replaced by id, others gone. This one stays."""
-        index = Index(version, ())
-        index.entries = {**self.entries, **{item.entry.id: item.entry for item in items}}
-        for id_ in gone:
-            index.entries.pop(id_, None)
+        index = Index()
         index._shelves = self._changed_shelves(items, gone)
         return index
 
@@ -78,9 +73,6 @@ class Index:
         """What the vector of every message is compared with."""
         return [matrix for shelf in self._shelves.values() for matrix in shelf.compared_with]
 
-    def __len__(self) -> int:
-        return len(self.entries)
-
     def _changed_shelves(
         self, items: Sequence[IndexedEntry], gone: Collection[str]
     ) -> dict[str, Shelf]:
@@ -109,7 +101,7 @@ def _search(
         of_shelf = shelf.search(wordings, vectors, limit, day, foreign=foreign)
         for matches, more in zip(found, of_shelf, strict=True):
             matches.extend(more)
-    return [_best(matches, limit) for matches in found]
+    return [best_of(matches, limit) for matches in found]
 
 
 def _by_language(items: Sequence[IndexedEntry]) -> dict[str, list[IndexedEntry]]:
@@ -121,6 +113,6 @@ def _by_language(items: Sequence[IndexedEntry]) -> dict[str, list[IndexedEntry]]
     return shelves
 
 
-def _best(matches: Sequence[Match], limit: int) -> list[Match]:
+def best_of(matches: Sequence[Match], limit: int) -> list[Match]:
     """Best first; equal ones by id, so that the same question gets the same answer."""
     return sorted(matches, key=lambda match: (-match.relevance, match.entry.id))[:limit]

@@ -32,8 +32,8 @@ _UNIT = np.float32(UNIT)
 # long answer mentions much that it is not about.
 SATURATION = 1.6
 
-_MOST_UNITS = 255
-_SATURATION_STEPS = _MOST_UNITS / (SATURATION + 1)
+MOST_UNITS = 255
+_SATURATION_STEPS = MOST_UNITS / (SATURATION + 1)
 
 # Terms are looked up from the rarest on until so many texts were touched: what all texts have
 # tells none from another.
@@ -170,7 +170,7 @@ def texts_as_rows(counted: Sequence[Counter[str]], vocabulary: Vocabulary) -> Te
     """A term weighs as much more as it is repeated."""
     ids, starts = _numbered(counted, vocabulary)
     times = np.fromiter((n for counts in counted for n in counts.values()), np.int64, len(ids))
-    units = np.minimum(times * vocabulary.units_of(ids), _MOST_UNITS)
+    units = np.minimum(times * vocabulary.units_of(ids), MOST_UNITS)
     return TermRows(ids, units.astype(np.uint8), starts)
 
 

@@ -1,4 +1,4 @@
-"""The knowledge of a running desk: searched in memory, changed in the store."""
+"""The knowledge of a running desk: one snapshot that is searched, changed in the store."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from kefu.knowledge.changes import Changes, State
 from kefu.knowledge.editing import edited, ids_of_source
 from kefu.knowledge.entry import Entry, IndexedEntry, problems_of, with_language
 from kefu.knowledge.index import Index, Match
-from kefu.knowledge.match import Decision, Nothing, Passages, Sure, decide, passages_of
+from kefu.knowledge.match import Decision, Nothing, Passages, decide, passages_of
 from kefu.knowledge.plan import ImportPlan, make_plan
+from kefu.knowledge.searching import MATCHES, MemorySearch, Search
 from kefu.knowledge.sources import Source
 from kefu.knowledge.trial import Trial
 from kefu.knowledge.vectors import indexed, texts_of
 from kefu.settings import KnowledgeSettings
-from kefu.together import Together
 
 log = structlog.get_logger("kefu.knowledge")
 
@@ -33,9 +33,6 @@ _TEXTS_PER_STEP = 256
 
 # So many are read from the store at once.
 _ENTRIES_PER_STEP = 16_384
-
-# Of each: the customer's language, and the others.
-MATCHES = 5
 
 # Another process that imports at the same time makes a change be worked out anew.
 _ATTEMPTS = 5
@@ -56,6 +53,7 @@ class Store(Protocol):
         encoder_id: str,
         among: Collection[str] | None = None,
         most: int | None = None,
+        with_vectors: bool = True,
     ) -> Changes: ...
     def hashes(self) -> dict[str, str]: ...
     def save(
@@ -99,72 +97,46 @@ class _Edits:
 
 
 class Knowledge:
-    """Open with `open_knowledge`. Searching never waits: it sees the snapshot of the moment."""
+    """Open with `open_knowledge`. Searching never waits for a change: it sees the moment's snapshot."""
 
-    def __init__(self, store: Store, encoder: Encoder, settings: KnowledgeSettings) -> None:
+    def __init__(
+        self, store: Store, encoder: Encoder, settings: KnowledgeSettings, search: Search
+    ) -> None:
         self._store = store
         self._encoder = encoder
         self._settings = settings
-        self._state = State(Index(-1, []), {})
+        self._state = State(-1, {}, {}, search)
         self._listeners: list[OnChange] = []
         self._changing = asyncio.Lock()
-        self._together = Together(self._find_all)
 
     @property
     def version(self) -> int:
-        return self._state.index.version
+        return self._state.version
 
     @property
     def in_use(self) -> tuple[object, str]:
         """The snapshot and the day: while they are the same, the same is found."""
-        return self._state.index, date.today().isoformat()
+        return self._state, date.today().isoformat()
 
     @property
     def compared_with(self) -> list[NDArray[np.float32]]:
         """What the vector of every message is compared with."""
-        return self._state.index.compared_with
+        return self._state.search.compared_with
 
     @property
     def entries(self) -> Mapping[str, Entry]:
         """All entries by id, of this moment's snapshot."""
-        return self._state.index.entries
+        return self._state.entries
 
-    def search(
+    async def search(
         self, text: str, vector: NDArray[np.float32], language: str, limit: int = MATCHES
     ) -> list[Match]:
-        """See `Index.search`."""
-        return self._state.index.search(text, vector, language, limit)
+        """See `Search.search`."""
+        return await self._state.search.search(text, vector, language, limit)
 
     async def find(self, text: str, vector: Compared, language: str) -> Decision:
-        """What `decide` makes of `search`. Where an entry of the customer's language is sure, the
-        others need not be looked at."""
-        return await self._together((text, vector, language))
-
-    def _find_all(self, asked: Sequence[tuple[str, Compared, str]]) -> list[Decision]:
-        decisions: dict[int, Decision] = {}
-        for language in {language for _, _, language in asked}:
-            numbers = [n for n, one in enumerate(asked) if one[2] == language]
-            texts = [asked[n][0] for n in numbers]
-            vectors = [asked[n][1] for n in numbers]
-            found = self._find_in(language, texts, vectors)
-            decisions.update(zip(numbers, found, strict=True))
-        return [decisions[n] for n in range(len(asked))]
-
-    def _find_in(
-        self, language: str, texts: Sequence[str], vectors: Sequence[Compared]
-    ) -> list[Decision]:
-        index = self._state.index
-        own = index.search_own(texts, vectors, language, MATCHES)
-        decisions = [self.decide(text, found) for text, found in zip(texts, own, strict=True)]
-        unsure = [n for n, decision in enumerate(decisions) if not isinstance(decision, Sure)]
-        if not unsure:
-            return decisions
-        asked = [texts[n] for n in unsure]
-        foreign = index.search_foreign(asked, [vectors[n] for n in unsure], language, MATCHES)
-        for n, more in zip(unsure, foreign, strict=True):
-            if more:
-                decisions[n] = self.decide(texts[n], [*own[n], *more])
-        return decisions
+        """See `Search.find`."""
+        return await self._state.search.find(text, vector, language)
 
     def on_change(self, listener: OnChange) -> None:
         """`listener` is called right after each new snapshot is in place, before anything else."""
@@ -194,8 +166,7 @@ class Knowledge:
         complete = _checked(entries)
         await self.refresh()
         fresh = await self._encode(complete, None)
-        index = await asyncio.to_thread(self._state.index.changed, self.version, fresh, ())
-        return Trial(index, self._settings)
+        return Trial(await self._state.search.tried(fresh), self._settings)
 
     async def import_entries(
         self, entries: Sequence[Entry], on_progress: Progress | None = None
@@ -329,7 +300,7 @@ class Knowledge:
         await asyncio.to_thread(self._store.version)
 
     async def _catch_up(self) -> bool:
-        if await asyncio.to_thread(self._store.version) == self._state.index.version:
+        if await asyncio.to_thread(self._store.version) == self.version:
             return False
         await self._reload()
         return True
@@ -355,7 +326,12 @@ class Knowledge:
         complete = False
         while not complete:
             changes = await asyncio.to_thread(
-                self._store.changes, state.hashes, self._encoder.id, None, _ENTRIES_PER_STEP
+                self._store.changes,
+                state.hashes,
+                self._encoder.id,
+                None,
+                _ENTRIES_PER_STEP,
+                state.search.keeps_vectors or bool(self._listeners),
             )
             if changes.unencoded:
                 await self._adopt(changes.unencoded)
@@ -392,9 +368,11 @@ class Knowledge:
         return await asyncio.to_thread(_divide, entries, np.vstack(parts))
 
 
-async def open_knowledge(store: Store, encoder: Encoder, settings: KnowledgeSettings) -> Knowledge:
-    """Knowledge with its first snapshot loaded."""
-    knowledge = Knowledge(store, encoder, settings)
+async def open_knowledge(
+    store: Store, encoder: Encoder, settings: KnowledgeSettings, search: Search | None = None
+) -> Knowledge:
+    """Knowledge with its first snapshot loaded. In `search` nothing is known as yet; None: in memory."""
+    knowledge = Knowledge(store, encoder, settings, search or MemorySearch(Index(), settings))
     await knowledge.refresh()
     return knowledge
 

@@ -121,13 +121,13 @@ class Stock:
         """Add entries at the end, each with an id that no other of them has."""
         asked = [[count_terms(question) for question in item.entry.questions] for item in items]
         texts = [
-            _text_terms(item.entry, counted) for item, counted in zip(items, asked, strict=True)
+            text_terms(item.entry, counted) for item, counted in zip(items, asked, strict=True)
         ]
         questions = [counts for each in asked for counts in each]
         self.take_over(
             [item.entry for item in items],
             np.concatenate([item.vectors for item in items]),
-            np.stack([_answer_of(item) for item in items]).astype(np.float16),
+            np.stack([answer_of(item) for item in items]).astype(np.float16),
             questions_as_rows(questions, self.vocabulary),
             texts_as_rows(texts, self.vocabulary),
         )
@@ -206,7 +206,7 @@ def stock_of(columns: Columns, places: Ints, vocabulary: Vocabulary) -> Stock:
     return stock
 
 
-def _text_terms(entry: Entry, asked: Sequence[Counter[str]]) -> Counter[str]:
+def text_terms(entry: Entry, asked: Sequence[Counter[str]]) -> Counter[str]:
     """Of all that an entry says. The alternatives of a passage are its own sentences."""
     said = Counter(count_terms(entry.answer))
     for counts in asked if entry.kind == "faq" else asked[:1]:
@@ -214,5 +214,5 @@ def _text_terms(entry: Entry, asked: Sequence[Counter[str]]) -> Counter[str]:
     return said
 
 
-def _answer_of(item: IndexedEntry) -> Floats:
+def answer_of(item: IndexedEntry) -> Floats:
     return np.zeros_like(item.vectors[0]) if item.answer is None else item.answer

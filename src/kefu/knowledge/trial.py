@@ -8,22 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kefu.knowledge.index import Index, Match
+from kefu.knowledge.index import Match
 from kefu.knowledge.match import Decision, decide
+from kefu.knowledge.searching import MATCHES, Search
 from kefu.settings import KnowledgeSettings
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A snapshot with changes that nobody has made yet."""
+    """The knowledge with changes that nobody has made yet."""
 
-    index: Index
+    searched: Search
     settings: KnowledgeSettings
 
-    def search(
-        self, text: str, vector: NDArray[np.float32], language: str, limit: int = 5
+    async def search(
+        self, text: str, vector: NDArray[np.float32], language: str, limit: int = MATCHES
     ) -> list[Match]:
-        return self.index.search(text, vector, language, limit)
+        return await self.searched.search(text, vector, language, limit)
 
     def decide(self, text: str, matches: Sequence[Match]) -> Decision:
         return decide(text, matches, self.settings)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select
 
 from kefu.knowledge.changes import Changes
 from kefu.knowledge.entry import Entry, IndexedEntry
@@ -49,7 +49,7 @@ class SqlKnowledge:
         with self._database.read() as connection:
             version = version_of(connection, _KNOWLEDGE)
             rows = connection.execute(select(entries).order_by(entries.c.id))
-            return version, [_entry(row) for row in rows]
+            return version, [entry_of(row) for row in rows]
 
     def load(self, encoder_id: str) -> tuple[int, list[IndexedEntry], list[Entry]]:
         """Version, entries with their vectors, and entries that another encoder's vectors have."""
@@ -62,10 +62,12 @@ class SqlKnowledge:
         encoder_id: str,
         among: Collection[str] | None = None,
         most: int | None = None,
+        with_vectors: bool = True,
     ) -> Changes:
         """What differs from the content hashes `known` by id, at most so many entries.
 
-        With `among` only these ids are looked at, which costs no more than they are many.
+        With `among` only these ids are looked at, which costs no more than they are many. Entries come
+        with vectors of no rows where these are not wanted: reading them takes longer than all else.
         """
         with self._database.read() as connection:
             version = version_of(connection, _KNOWLEDGE)
@@ -73,7 +75,7 @@ class SqlKnowledge:
             looked_at = known.keys() if among is None else known.keys() & set(among)
             fresh = [id_ for id_, hash_ in hashes.items() if known.get(id_) != hash_]
             given = fresh[:most]
-            indexed, unencoded = _parted(_with_vectors(connection, given), encoder_id)
+            indexed, unencoded = read_indexed(connection, given, encoder_id, with_vectors)
         return Changes(
             version,
             tuple(indexed),
@@ -133,26 +135,30 @@ def _hashes(connection: Connection, among: Collection[str] | None) -> Iterator[t
         yield from ((row.id, row.content_hash) for row in rows)
 
 
-def _with_vectors(connection: Connection, ids: Sequence[str]) -> Iterator[Row[Any]]:
-    """Entries with their vectors."""
-    vectors = entry_vectors.c
-    query = select(entries, vectors.encoder_id, vectors.dimensions, vectors.vectors)
-    query = query.outerjoin(entry_vectors).order_by(entries.c.id)
-    for chunk in _chunks(ids):
-        yield from connection.execute(query.where(entries.c.id.in_(chunk)))
-
-
-def _parted(rows: Iterator[Row[Any]], encoder_id: str) -> tuple[list[IndexedEntry], list[Entry]]:
-    """Entries whose vectors can be used, and the others."""
+def read_indexed(
+    connection: Connection, ids: Sequence[str], encoder_id: str, with_vectors: bool = True
+) -> tuple[list[IndexedEntry], list[Entry]]:
+    """Entries whose vectors can be used, with them or with vectors of no rows, and the others."""
+    vectors = entry_vectors.c.vectors
+    column = vectors if with_vectors else func.length(vectors).label("size")
     indexed: list[IndexedEntry] = []
     unencoded: list[Entry] = []
-    for row in rows:
-        entry = _entry(row)
-        if (item := _indexed(row, entry, encoder_id)) is not None:
+    for row in _joined(connection, ids, column):
+        entry = entry_of(row)
+        if (item := indexed_of(row, entry, encoder_id)) is not None:
             indexed.append(item)
         else:
             unencoded.append(entry)
     return indexed, unencoded
+
+
+def _joined(
+    connection: Connection, ids: Sequence[str], column: ColumnElement[Any]
+) -> Iterator[Row[Any]]:
+    query = select(entries, entry_vectors.c.encoder_id, entry_vectors.c.dimensions, column)
+    query = query.outerjoin(entry_vectors).order_by(entries.c.id)
+    for chunk in _chunks(ids):
+        yield from connection.execute(query.where(entries.c.id.in_(chunk)))
 
 
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -191,7 +197,7 @@ def _vector_row(item: IndexedEntry, encoder_id: str) -> dict[str, Any]:
     }
 
 
-def _entry(row: Row[Any]) -> Entry:
+def entry_of(row: Row[Any]) -> Entry:
     return Entry(
         id=row.id,
         question=row.question,
@@ -208,11 +214,16 @@ def _entry(row: Row[Any]) -> Entry:
     )
 
 
-def _indexed(row: Row[Any], entry: Entry, encoder_id: str) -> IndexedEntry | None:
+def indexed_of(row: Row[Any], entry: Entry, encoder_id: str) -> IndexedEntry | None:
     """None where another encoder made the vectors, or a kefu that made none of the answer."""
     if row.encoder_id != encoder_id:
         return None
-    vectors = np.frombuffer(row.vectors, dtype=np.float32).reshape(-1, row.dimensions)
-    if len(vectors) != len(entry.questions) + 1:
+    wanted = len(entry.questions) + 1, row.dimensions
+    if hasattr(row, "size"):
+        nothing = np.empty((0, row.dimensions), np.float32)
+        return IndexedEntry(entry, nothing) if row.size == 4 * wanted[0] * wanted[1] else None
+    vectors = np.frombuffer(row.vectors, dtype=np.float32)
+    if vectors.size != wanted[0] * wanted[1]:
         return None
+    vectors = vectors.reshape(wanted)
     return IndexedEntry(entry, vectors[:-1], vectors[-1])

@@ -11,8 +11,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from kefu.errors import SettingsError
+from kefu.knowledge.index import Index
+from kefu.knowledge.searching import MemorySearch, Search
+from kefu.knowledge.service import Encoder
 from kefu.settings import Settings
 from kefu.stores.database import Database
+from kefu.stores.pgvector.search import open_pgvector
 from kefu.stores.sqlite import open_sqlite
 from kefu.telemetry import Metrics
 from kefu.turn.queues import TurnQueues
@@ -39,6 +43,13 @@ def only_desk_at(where: Path | str) -> Iterator[None]:
     claimed = nullcontext() if isinstance(where, Path) else _postgres().require_only_desk(where)
     with claimed:
         yield
+
+
+def open_search(settings: Settings, database: Database, encoder: Encoder) -> Search:
+    """Where the knowledge will be searched; nothing is known there as yet. Raises `SettingsError`."""
+    if settings.knowledge.search == "memory":
+        return MemorySearch(Index(), settings.knowledge)
+    return open_pgvector(database, encoder.id, encoder.dimensions, settings.knowledge)
 
 
 async def open_shared(settings: Settings, own: TurnQueues, stack: AsyncExitStack) -> Shared | None:

@@ -153,7 +153,7 @@ async def _first(
     if topic:
         found = await search_in_talk(knowledge, encoder, text, vector, language, topic)
     else:
-        found = knowledge.search(text, vector, language, 1)
+        found = await knowledge.search(text, vector, language, 1)
     return found[0].entry.id if found else ""
 
 

@@ -8,6 +8,7 @@ weights were chosen on 40 dialogues (docs/knowledge.md has the figures).
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -70,7 +71,7 @@ class Topic:
 class Searched(Protocol):
     """What is asked of `Knowledge`."""
 
-    def search(
+    async def search(
         self, text: str, vector: NDArray[np.float32], language: str, limit: int
     ) -> list[Match]: ...
 
@@ -92,10 +93,12 @@ async def search_in_talk(
     """What is found for a follow-up in the light of the talk; `vector` is that of `text` alone."""
     completed = [topic.completed(text), topic.under_entry(text)]
     vectors = [vector, *await encoder.encode_many(completed)]
-    searches = [
-        knowledge.search(words, row, language, SEARCHED)
-        for words, row in zip([text, *completed], vectors, strict=True)
-    ]
+    searches = await asyncio.gather(
+        *(
+            knowledge.search(words, row, language, SEARCHED)
+            for words, row in zip([text, *completed], vectors, strict=True)
+        )
+    )
     return weigh(topic, *searches)
 
 
