@@ -16,7 +16,6 @@ from kefu.knowledge.searching import MemorySearch, Search
 from kefu.knowledge.service import Encoder
 from kefu.settings import Settings
 from kefu.stores.database import Database
-from kefu.stores.pgvector.search import open_pgvector
 from kefu.stores.sqlite import open_sqlite
 from kefu.telemetry import Metrics
 from kefu.turn.queues import TurnQueues
@@ -49,7 +48,11 @@ def open_search(settings: Settings, database: Database, encoder: Encoder) -> Sea
     """Where the knowledge will be searched; nothing is known there as yet. Raises `SettingsError`."""
     if settings.knowledge.search == "memory":
         return MemorySearch(Index(), settings.knowledge)
-    return open_pgvector(database, encoder.id, encoder.dimensions, settings.knowledge)
+    module = _driven("kefu.stores.pgvector.search", "knowledge.search")
+    search: Search = module.open_pgvector(
+        database, encoder.id, encoder.dimensions, settings.knowledge
+    )
+    return search
 
 
 async def open_shared(settings: Settings, own: TurnQueues, stack: AsyncExitStack) -> Shared | None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from sqlalchemy import Connection, TextClause, text
+import psycopg
+from psycopg import sql
+from psycopg.rows import namedtuple_row
+from sqlalchemy import Connection
 
 from kefu.knowledge.entry import IndexedEntry
 from kefu.knowledge.lexical import SATURATION, UNIT, Floats
+from kefu.stores.database import DatabaseFailed
 from kefu.stores.knowledge import entry_of, indexed_of
 from kefu.stores.pgvector.counts import LanguageCounts
 from kefu.stores.pgvector.rows import EntryTerms, Numbers, TermLists, Units, as_text
@@ -24,25 +28,25 @@ CANDIDATES = 128
 _MOST_TOUCHED = 4000
 
 _VALID = (
-    "language = '{language}' AND (valid_from IS NULL OR valid_from <= :today) "
-    "AND (valid_until IS NULL OR valid_until >= :today)"
+    "language = {language} AND (valid_from IS NULL OR valid_from <= %(today)s) "
+    "AND (valid_until IS NULL OR valid_until >= %(today)s)"
 )
 _QUERY = f"""
 WITH near AS (
     SELECT entry_id FROM search_entries WHERE {_VALID}
-    ORDER BY near <#> CAST(:vector AS halfvec) LIMIT :candidates
+    ORDER BY near <#> CAST(%(vector)s AS halfvec) LIMIT %(candidates)s
 ), worded AS (
     SELECT has.entry_id
-    FROM unnest(CAST(:terms AS integer[]), CAST(:asked AS real[]), CAST(:weights AS real[]))
+    FROM unnest(CAST(%(terms)s AS integer[]), CAST(%(asked)s AS real[]), CAST(%(weights)s AS real[]))
         AS query (term, asked, weight)
     CROSS JOIN LATERAL (
         SELECT entry_id, text_units FROM search_entries
         WHERE {_VALID} AND found_by @> ARRAY[query.term]
     ) AS has
     GROUP BY has.entry_id
-    ORDER BY sum(asked * weight / (weight + :soon * text_units)) DESC LIMIT :candidates
+    ORDER BY sum(asked * weight / (weight + %(soon)s * text_units)) DESC LIMIT %(candidates)s
 ), same AS (
-    SELECT entry_id FROM search_entries WHERE {_VALID} AND found_by @> ARRAY[CAST(:key AS integer)]
+    SELECT entry_id FROM search_entries WHERE {_VALID} AND found_by @> ARRAY[CAST(%(key)s AS integer)]
 ), found AS (
     SELECT entry_id FROM near UNION SELECT entry_id FROM worded UNION SELECT entry_id FROM same
 )
@@ -54,8 +58,8 @@ JOIN search_entries AS rows USING (entry_id)
 JOIN entry_vectors USING (entry_id)
 JOIN entries ON entries.id = entry_id
 """  # noqa: S608 - of constants of this file
-_QUERIES: dict[str, TextClause] = {
-    language: text(_QUERY.format(language=language)) for language in LANGUAGES
+_QUERIES = {
+    language: sql.SQL(_QUERY).format(language=sql.Literal(language)) for language in LANGUAGES
 }
 
 
@@ -95,18 +99,15 @@ def read_candidates(
     if not counts.texts:
         return
     look_far(connection)
-    found = connection.execute(
-        _QUERIES[language],
-        {
-            "vector": as_text(asked.vector),
-            "key": asked.key,
-            "today": today,
-            "candidates": CANDIDATES,
-            "soon": SATURATION / counts.average_units,
-            **_words(asked, counts),
-        },
-    )
-    for row in found:
+    values = {
+        "vector": as_text(asked.vector),
+        "key": asked.key,
+        "today": today,
+        "candidates": CANDIDATES,
+        "soon": SATURATION / counts.average_units,
+        **_words(asked, counts),
+    }
+    for row in _rows(connection, _QUERIES[language], values):
         entry = entry_of(row)
         item = indexed_of(row, entry, encoder_id)
         # What was changed a moment ago is in no row yet.
@@ -116,6 +117,16 @@ def read_candidates(
             yield candidate_of(item)
         else:
             yield Candidate(item, _terms(row), row.has_key)
+
+
+def _rows(connection: Connection, query: sql.Composed, values: dict[str, Any]) -> list[Any]:
+    """A megabyte of vectors: SQLAlchemy asks for them as text, of twice the length."""
+    driver = cast(psycopg.Connection, connection.connection.driver_connection)
+    try:
+        with driver.cursor(binary=True, row_factory=namedtuple_row) as cursor:
+            return cursor.execute(query, values).fetchall()
+    except psycopg.OperationalError as error:
+        raise DatabaseFailed(f"The database is away: {error}") from error
 
 
 def _terms(row: Any) -> EntryTerms:
@@ -128,8 +139,7 @@ def _words(asked: Asked, counts: LanguageCounts) -> dict[str, Sequence[float]]:
     found_in = rarity.found_in[:-1]
     order = np.argsort(found_in, kind="stable")
     order = order[found_in[order] > 0]
-    touched = np.cumsum(found_in[order]) - found_in[order]
-    rarest = order[touched < _MOST_TOUCHED]
+    rarest = order[np.cumsum(found_in[order]) <= _MOST_TOUCHED]
     weights = asked.units[rarest] * UNIT
     return {
         "terms": asked.ids[rarest].tolist(),

@@ -45,7 +45,6 @@ _CREATE = (
         near halfvec({dimensions}) NOT NULL
     )
     """,
-    "CREATE INDEX search_entries_found_by ON search_entries USING gin (found_by)",
     # In how many questions and in how many texts of a language each term is.
     """
     CREATE TABLE search_terms (
@@ -94,8 +93,19 @@ def prepare(database: Database, encoder_id: str, dimensions: int) -> None:
         ) from error
 
 
+# A list of what is not yet in its place would be read with every question.
+_INDEXES = {
+    "search_entries_found_by": "USING gin (found_by) WITH (fastupdate = off)",
+    **{
+        f"search_entries_near_{language}": f"USING hnsw (near halfvec_ip_ops) "
+        f"WHERE language = '{language}'"
+        for language in LANGUAGES
+    },
+}
+
+
 def make_quick(database: Database) -> None:
-    """Make the indexes of vectors that are missing. Takes a minute for 100,000 entries."""
+    """Make the indexes that are missing. Takes a minute for 100,000 entries."""
 
     def change(connection: Connection) -> None:
         alone(connection, "search")
@@ -103,30 +113,27 @@ def make_quick(database: Database) -> None:
         # of which containers have little.
         connection.execute(text("SET LOCAL maintenance_work_mem = '512MB'"))
         connection.execute(text("SET LOCAL max_parallel_maintenance_workers = 0"))
-        for language in LANGUAGES:
-            connection.execute(
-                text(
-                    f"CREATE INDEX IF NOT EXISTS search_entries_near_{language} ON search_entries "
-                    f"USING hnsw (near halfvec_ip_ops) WHERE language = '{language}'"
-                )
-            )
+        for name, how in _INDEXES.items():
+            connection.execute(text(f"CREATE INDEX IF NOT EXISTS {name} ON search_entries {how}"))
+        connection.execute(text("ANALYZE search_entries, search_terms"))
 
     database.write_apart(change)
 
 
 def make_slow(connection: Connection) -> None:
-    """Drop the indexes of vectors, for more rows than are quickly added one by one."""
-    for language in LANGUAGES:
-        connection.execute(text(f"DROP INDEX IF EXISTS search_entries_near_{language}"))
+    """Drop the indexes, for more rows than are quickly added one by one."""
+    for name in _INDEXES:
+        connection.execute(text(f"DROP INDEX IF EXISTS {name}"))
 
 
 def look_far(connection: Connection) -> None:
     """For this transaction: nearest neighbours with more candidates than pgvector's own 40, and on,
-    where too few of them are valid today."""
+    where too few of them are valid today; and by the indexes, whatever the planner knows of them."""
     connection.execute(
         text(
             f"SELECT set_config('hnsw.ef_search', '{_LOOKED_AT}', true), "
-            "set_config('hnsw.iterative_scan', 'strict_order', true)"
+            "set_config('hnsw.iterative_scan', 'strict_order', true), "
+            "set_config('enable_seqscan', 'off', true)"
         )
     )
 
