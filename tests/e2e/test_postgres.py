@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,13 @@ def desk(new_desk: NewDesk, url: str) -> DeskProcess:
     return new_desk(settings={**BUSY_MACHINE, "KEFU_DATABASE": url}).start()
 
 
+@pytest.fixture
+def searching_desk(new_desk: NewDesk, url: str) -> DeskProcess:
+    """Its knowledge is not in its memory."""
+    place = {"KEFU_DATABASE": url, "KEFU_KNOWLEDGE__SEARCH": "pgvector"}
+    return new_desk(settings={**BUSY_MACHINE, **place}).start()
+
+
 def told(desk: DeskProcess, uid: str) -> list[tuple[str, str]]:
     replies = [desk.ask(message, uid=uid) for message in SCRIPT]
     return [(reply["source"], reply["reply"]) for reply in replies]
@@ -48,6 +56,12 @@ def told(desk: DeskProcess, uid: str) -> list[tuple[str, str]]:
 
 def test_a_talk_is_the_same_on_either_database(desk: DeskProcess, shop: DeskProcess):
     assert told(desk, "script") == told(shop, "script-on-postgres")
+
+
+def test_a_talk_is_the_same_where_the_knowledge_is_searched_by_pgvector(
+    searching_desk: DeskProcess, shop: DeskProcess
+):
+    assert told(searching_desk, "script") == told(shop, "script-on-pgvector")
 
 
 def test_turns_outlive_a_killed_desk_and_its_folder(
@@ -82,7 +96,12 @@ def test_a_lost_connection_costs_a_message_at_most(desk: DeskProcess, url: str):
     assert "Traceback" not in desk.log
 
 
-def test_what_another_process_imports_is_answered(desk: DeskProcess, url: str, tmp_path: Path):
+@pytest.mark.parametrize("kind", ["desk", "searching_desk"])
+def test_what_another_process_imports_is_answered(
+    kind: str, url: str, tmp_path: Path, request: pytest.FixtureRequest
+):
+    """Which need not know where it is searched."""
+    desk: DeskProcess = request.getfixturevalue(kind)
     faq = tmp_path / "faq.csv"
     faq.write_text("question,answer\n火星上有门店吗,火星店明年开。\n", "utf-8")
     imported = run_kefu("--data-dir", desk.data_dir, "--database", url, "kb", "import", faq)
@@ -119,7 +138,8 @@ def test_everything_moves_from_sqlite_into_postgres(
 
 def test_the_commands_work_on_it(url: str, data_dir: Path, tmp_path: Path):
     def kefu(*arguments: str) -> str:
-        ran = run_kefu("--data-dir", data_dir, "--database", url, *arguments)
+        place = ("--data-dir", data_dir, "--database", url)
+        ran = run_kefu(*place, *arguments, settings={"KEFU_KNOWLEDGE__SEARCH": "pgvector"})
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
 
@@ -130,5 +150,5 @@ def test_the_commands_work_on_it(url: str, data_dir: Path, tmp_path: Path):
     found = json.loads(kefu("doctor", "--json"))
     (database,) = [finding for finding in found if finding["what"] == "database"]
     assert database["state"] == "ok"
-    assert database["detail"].startswith("PostgreSQL 18")
+    assert re.match(r"PostgreSQL 18.* with pgvector 0\.", database["detail"])
     assert json.loads(kefu("export", str(tmp_path / "x.gz"), "--json"))["rows"]["api_keys"] == 1

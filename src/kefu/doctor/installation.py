@@ -7,6 +7,8 @@ import platform
 from contextlib import closing
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from kefu import __version__
 from kefu.doctor.finding import State
 from kefu.inference.embedded import ask_upstreams
@@ -40,9 +42,20 @@ def database(settings: Settings) -> tuple[State, str]:
         return "ok", "none yet; `kefu serve` makes it"
     with open_database(where) as opened, opened.read() as connection:
         if not isinstance(where, Path):
-            return "ok", f"PostgreSQL {connection.exec_driver_sql('SHOW server_version').scalar()}"
+            return _postgres(connection, settings)
         verdict = connection.exec_driver_sql("PRAGMA quick_check").scalar()
     return ("ok" if verdict == "ok" else "error"), f"{where}: {verdict}"
+
+
+def _postgres(connection: Connection, settings: Settings) -> tuple[State, str]:
+    server = f"PostgreSQL {connection.exec_driver_sql('SHOW server_version').scalar()}"
+    if settings.knowledge.search == "memory":
+        return "ok", server
+    asked = "SELECT default_version FROM pg_available_extensions WHERE name = 'vector'"
+    version = connection.exec_driver_sql(asked).scalar()
+    if version is None:
+        return "error", f"{server} without pgvector, which knowledge.search asks for"
+    return "ok", f"{server} with pgvector {version}"
 
 
 def redis(settings: Settings) -> tuple[State, str]:

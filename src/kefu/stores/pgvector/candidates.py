@@ -22,10 +22,10 @@ from kefu.stores.pgvector.rows import EntryTerms, Numbers, TermLists, Units, as_
 from kefu.stores.pgvector.tables import LANGUAGES, look_far
 
 # By vectors and by words, of each: docs/decisions/0026-pgvector.md has what fewer and more find.
-CANDIDATES = 128
+CANDIDATES = 96
 
 # Words are looked up from the rarest on until so many entries were touched.
-_MOST_TOUCHED = 4000
+_MOST_TOUCHED = 2000
 
 _VALID = (
     "language = {language} AND (valid_from IS NULL OR valid_from <= %(today)s) "

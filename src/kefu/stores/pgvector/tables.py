@@ -18,6 +18,7 @@ _FORM = 1
 
 LANGUAGES = ("zh", "en")
 EXTENSION = "vector"
+_LEAST_VERSION = (0, 8)  # which goes on where too few of the nearest are valid
 
 # Candidates by their vectors: pgvector looks at so many at least on its way to the nearest.
 _LOOKED_AT = 200
@@ -139,10 +140,22 @@ def look_far(connection: Connection) -> None:
 
 
 def _need_extension(connection: Connection) -> None:
-    """Only its owner may make it, so it is asked for first."""
-    query = text("SELECT 1 FROM pg_extension WHERE extname = :name")
-    if not connection.execute(query, {"name": EXTENSION}).all():
+    """Who may not make it need not, where it is there."""
+    if _installed(connection) is None:
         connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {EXTENSION}"))
+    installed = _installed(connection)
+    if installed is None or tuple(map(int, installed.split(".")[:2])) < _LEAST_VERSION:
+        raise SettingsError(
+            f"knowledge.search is pgvector, and the database has {installed}, where 0.8 is the least. "
+            "Update it on its server and run ALTER EXTENSION vector UPDATE."
+        )
+
+
+def _installed(connection: Connection) -> str | None:
+    """The version of the extension in this database."""
+    query = text("SELECT extversion FROM pg_extension WHERE extname = :name")
+    version: str | None = connection.execute(query, {"name": EXTENSION}).scalar()
+    return version
 
 
 def _about(connection: Connection) -> tuple[str, int, int] | None:
