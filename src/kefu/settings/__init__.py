@@ -8,7 +8,6 @@ are written `KEFU_SERVER__PORT=9000` in the environment and as a table in the fi
 
     settings.py  loading.py     all sections together; the sources, and what is said when one is bad
     section.py                  what every section is
-    cpus.py                     how many processors there are for the defaults that depend on it
 
 Every other file holds the sections of the folder or module of that name (`inference/`, `turn/`,
 `telemetry.py`), and `server.py` those of `http/`. `docs/settings.md` lists every setting; a test
@@ -16,7 +15,6 @@ fails when one is missing there.
 """
 
 from kefu.settings.answers import AnswerSettings
-from kefu.settings.cpus import usable_cpus
 from kefu.settings.inference import EncoderSettings, GeneratorSettings, UpstreamSettings
 from kefu.settings.intent import IntentSettings
 from kefu.settings.knowledge import KnowledgeSettings
@@ -48,5 +46,4 @@ __all__ = [
     "UpstreamSettings",
     "default_data_dir",
     "load_settings",
-    "usable_cpus",
 ]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import psutil
 from pydantic import Field, field_validator, model_validator
 
-from kefu.settings.cpus import usable_cpus
+from kefu.limits import usable_cpus
 from kefu.settings.section import Section
 
 
@@ -77,7 +77,12 @@ class GeneratorSettings(Section):
     adapter: str = Field("", description="Path of a GGUF LoRA adapter that llama.cpp applies.")
     n_parallel: int = Field(0, ge=0, le=64, description="Answers written at once; 0 detects.")
     chat_context_tokens: int = Field(3072, ge=1024, description="Context of one chat, in tokens.")
-    threads: int = Field(0, ge=0, description="CPU threads of llama.cpp; 0 detects.")
+    threads: int = Field(
+        0,
+        ge=0,
+        description="CPU threads of llama.cpp; 0: the physical cores, or as many as a container "
+        "allows.",
+    )
     gpu_layers: int = Field(-1, ge=-1, description="Layers on the GPU; -1 is all that fit.")
     niceness: int = Field(10, ge=0, le=19, description="CPU priority below the desk's (nice).")
     max_waiting: int = Field(32, ge=0, description="Generations that may wait; more are refused.")
@@ -132,7 +137,8 @@ class GeneratorSettings(Section):
 
     @property
     def detected_threads(self) -> int:
-        """Physical cores: llama.cpp gains nothing from hyper-threads and the desk needs room."""
+        """Physical cores, as far as they are usable: llama.cpp gains nothing from hyper-threads and
+        the desk needs room."""
         return self.threads or max(1, min(psutil.cpu_count(logical=False) or 1, usable_cpus()))
 
     @property
