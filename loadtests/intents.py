@@ -31,7 +31,8 @@ from kefu.inference.models.resolve import resolve_encoder
 from kefu.intent.dataset import Example, folded, read_examples, read_labelled
 from kefu.intent.figures import Figures, figures
 from kefu.intent.training import Trained, train
-from kefu.settings import load_settings, usable_cpus
+from kefu.limits import usable_cpus
+from kefu.settings import load_settings
 
 _ALONE = 200
 _BATCH = 256

@@ -42,7 +42,8 @@ from kefu.inference.models.resolve import resolve_encoder
 from kefu.knowledge.entry import Entry
 from kefu.knowledge.index import Index
 from kefu.knowledge.service import Knowledge, open_knowledge
-from kefu.settings import LogSettings, Settings, load_settings, usable_cpus
+from kefu.limits import usable_cpus
+from kefu.settings import LogSettings, Settings, load_settings
 from kefu.stores.knowledge import SqlKnowledge
 from kefu.stores.opening import open_database, open_search
 from kefu.telemetry import Metrics, configure_logging

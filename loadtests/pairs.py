@@ -36,12 +36,13 @@ from rich.table import Table
 
 from kefu.inference.encoder.onnx import OnnxEncoder
 from kefu.inference.models.resolve import resolve_encoder, resolve_pairs
+from kefu.limits import usable_cpus
 from kefu.paraphrase.alignment import AlignmentScorer
 from kefu.paraphrase.fitting import LEAST_PRECISION
 from kefu.paraphrase.judge import Judge
 from kefu.paraphrase.loading import DEFAULT
 from kefu.paraphrase.token_states import TokenStates
-from kefu.settings import Settings, load_settings, usable_cpus
+from kefu.settings import Settings, load_settings
 
 OWN = Path(__file__).parents[1] / "training" / "paraphrase" / "data"
 SETS = ("own", "diac", "bq", "lcqmc")

@@ -36,6 +36,7 @@ from kefu.knowledge import endpoints as knowledge_endpoints
 from kefu.knowledge.documents.limits import MAX_DOCUMENT_BYTES
 from kefu.knowledge.sample_shop import sample_entries
 from kefu.knowledge.service import Knowledge, open_knowledge
+from kefu.limits import usable_cpus
 from kefu.moderation import endpoints as moderation_endpoints
 from kefu.moderation.service import Moderation, open_moderation
 from kefu.paraphrase.loading import DEFAULT, open_judge
@@ -43,7 +44,7 @@ from kefu.reading.loading import open_reader
 from kefu.reading.shared import SharedReader
 from kefu.review import endpoints as review_endpoints
 from kefu.review.queue import ReviewQueue
-from kefu.settings import Settings, usable_cpus
+from kefu.settings import Settings
 from kefu.stores.answers import SqlAnswers
 from kefu.stores.audit import SqlAudit
 from kefu.stores.database import Database, Versions

@@ -90,9 +90,8 @@ def test_no_password_has_a_default():
 def test_desks_get_settings_that_fit(services, env, monkeypatch: pytest.MonkeyPatch):
     settings = settings_of(services["desk-1"]["environment"], monkeypatch)
     assert env["POSTGRES_PASSWORD"] in settings.database
-    assert settings.generator.threads == float(
-        services["desk-1"]["deploy"]["resources"]["limits"]["cpus"]
-    )
+    assert settings.generator.threads == 0  # counted, within the limit
+    assert services["desk-1"]["deploy"]["resources"]["limits"]["cpus"] == env["DESK_CPUS"]
     assert _seconds(services["desk-1"]["stop_grace_period"]) > stop_seconds(settings)
     assert services["desk-1"]["environment"] == services["desk-2"]["environment"]
 

@@ -11,8 +11,8 @@ import pytest
 from kefu.doctor import installation, machine
 from kefu.doctor.builds import advice_for
 from kefu.doctor.cards import NvidiaCard
-from kefu.doctor.limits import Limits, find_limits
 from kefu.inference.generator.devices import Device
+from kefu.limits import Limits
 from kefu.settings import GeneratorSettings, ServerSettings, Settings
 
 GIB = 1024**3
@@ -22,54 +22,6 @@ CARD = NvidiaCard("NVIDIA GeForce RTX 4090", "570.86", (12, 8), (8, 9), 24 * GIB
 @pytest.fixture
 def settings(tmp_path):
     return Settings(data_dir=tmp_path / "data")
-
-
-def write(root, **files):
-    for name, text in files.items():
-        path = root / name.replace("__", "/").replace("_", ".", 1)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
-
-
-def test_limits_of_a_container(tmp_path):
-    own = tmp_path / "own"
-    own.write_text("0::/\n")
-    root = write(tmp_path / "cgroup", memory_max="1073741824\n", cpu_max="150000 100000\n")
-    write(root, memory_current="268435456\n")
-    assert find_limits(root, own) == Limits(1 * GIB, GIB // 4, 1.5)
-
-
-def test_a_limit_holds_for_all_groups_below(tmp_path):
-    own = tmp_path / "own"
-    own.write_text("0::/kube/pod/app\n")
-    root = write(tmp_path / "cgroup", cpu_max="max 100000\n")
-    write(root / "kube" / "pod", memory_max="2147483648\n", cpu_max="200000 100000\n")
-    write(
-        root / "kube" / "pod" / "app",
-        memory_max="max\n",
-        memory_current="1000\n",
-        cpu_max="400000 100000\n",
-    )
-    assert find_limits(root, own) == Limits(2 * GIB, 1000, 2.0)
-
-
-def test_the_older_control_groups(tmp_path):
-    root = tmp_path / "cgroup"
-    (root / "memory").mkdir(parents=True)
-    (root / "cpu").mkdir()
-    (root / "memory" / "memory.limit_in_bytes").write_text("536870912\n")
-    (root / "memory" / "memory.usage_in_bytes").write_text("100\n")
-    (root / "cpu" / "cpu.cfs_quota_us").write_text("50000\n")
-    (root / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
-    assert find_limits(root, tmp_path / "none") == Limits(GIB // 2, 100, 0.5)
-    (root / "memory" / "memory.limit_in_bytes").write_text("9223372036854771712\n")
-    (root / "cpu" / "cpu.cfs_quota_us").write_text("-1\n")
-    assert find_limits(root, tmp_path / "none") == Limits(None, None, None)
-
-
-def test_no_control_groups_no_limits(tmp_path):
-    assert find_limits(tmp_path / "none", tmp_path / "none") == Limits(None, None, None)
 
 
 def test_memory_that_is_allowed_counts_not_what_the_machine_has(settings, monkeypatch):

@@ -24,7 +24,8 @@ from kefu.intent import training
 from kefu.intent.actions import Action
 from kefu.intent.dataset import OUT_OF_SCOPE
 from kefu.intent.versions import Versions
-from kefu.settings import Settings, usable_cpus
+from kefu.limits import usable_cpus
+from kefu.settings import Settings
 from kefu.stores.intents import SqlActions
 from kefu.stores.opening import open_database
 from kefu.stores.transcript import SqlTranscript

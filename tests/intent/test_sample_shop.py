@@ -18,7 +18,8 @@ from kefu.intent.figures import Figures, figures
 from kefu.intent.sample_shop import ACTIONS, FILES, sample_examples, teach_sample
 from kefu.intent.service import open_intents
 from kefu.intent.training import Trained, train
-from kefu.settings import Settings, usable_cpus
+from kefu.limits import usable_cpus
+from kefu.settings import Settings
 from kefu.stores.database import Database
 from kefu.stores.intents import SqlActions
 from kefu.telemetry import Metrics

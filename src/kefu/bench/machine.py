@@ -11,7 +11,7 @@ import psutil
 
 from kefu import __version__
 from kefu.doctor.processor import TELLING, cpuinfo, flags_of, name_of
-from kefu.settings import usable_cpus
+from kefu.limits import usable_cpus
 
 _PACKAGES = ("numpy", "onnxruntime", "torch", "transformers", "onnx", "tokenizers")
 

@@ -23,7 +23,7 @@ from kefu.bert.session import BertSession, Logits
 from kefu.bert.tokens import Tokens
 from kefu.errors import ModelError
 from kefu.inference.models.whole_folder import written_whole
-from kefu.settings import usable_cpus
+from kefu.limits import usable_cpus
 
 CHECK_TEXTS = (
     "",

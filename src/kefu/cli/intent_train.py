@@ -21,7 +21,8 @@ from kefu.inference.models.whole_folder import require_new
 from kefu.intent.dataset import Example, read_files
 from kefu.intent.folder import CARD, About, read_about
 from kefu.intent.versions import Versions
-from kefu.settings import Settings, usable_cpus
+from kefu.limits import usable_cpus
+from kefu.settings import Settings
 
 Files = Annotated[
     list[Path],

@@ -19,11 +19,12 @@ from kefu.errors import InvalidFile, InvalidInput, RowProblem
 from kefu.inference.encoder.opening import open_encoder
 from kefu.inference.models.resolve import resolve_bert
 from kefu.inference.models.whole_folder import require_new
+from kefu.limits import usable_cpus
 from kefu.moderation.examples import Example, read_examples
 from kefu.moderation.head_file import SUFFIX, HeadAbout
 from kefu.moderation.heads import BERT_SUFFIX, HeadInUse, Heads, load
 from kefu.moderation.semantic import SemanticHead
-from kefu.settings import Settings, usable_cpus
+from kefu.settings import Settings
 
 _Write = Callable[[Path], None]
 

@@ -15,10 +15,10 @@ import psutil
 from kefu.doctor.builds import advice_for
 from kefu.doctor.cards import find_cards
 from kefu.doctor.finding import State
-from kefu.doctor.limits import find_limits
 from kefu.doctor.processor import NEEDED_BY_LLAMA, UNUSED_BY_LLAMA, cpuinfo, flags_of, name_of
 from kefu.inference.generator.devices import Device, find_devices
-from kefu.settings import Settings, usable_cpus
+from kefu.limits import find_limits, usable_cpus
+from kefu.settings import Settings
 
 GIB = 1024**3
 # Desk and embedded generator take under 1 GB; the rest is room for the system.
@@ -71,7 +71,7 @@ def container(settings: Settings) -> tuple[State, str]:
         # Threads that are throttled in the middle of a token keep the others waiting.
         return "warning", (
             f"{said} and llama.cpp would take {threads} threads: set generator.threads to "
-            f"{max(1, int(limits.cpus))}"
+            f"{max(1, int(limits.cpus))}, or leave it out"
         )
     return "ok", said
 
