@@ -241,6 +241,16 @@ async def test_dates_languages_and_trials(knowledge: Knowledge, encoder: Batched
     assert decision.entry.answer == "点退货"
 
 
+@pytest.mark.parametrize("asked", ["？？！", "😀", "x" * 4000, "\x00 退货"])
+async def test_whatever_is_asked_is_looked_for(
+    knowledge: Knowledge, encoder: BatchedEncoder, asked: str
+) -> None:
+    vector = await encoder.encode(asked)
+    assert await knowledge.search(asked, vector, "zh") == []
+    await knowledge.import_entries([RETURN, INVOICE])
+    assert set(ids(await knowledge.search(asked, vector, "zh"))) == {"return", "invoice"}
+
+
 async def test_another_encoder_gets_tables_of_its_own(
     knowledge: Knowledge, store: SqlKnowledge, searched: Searched
 ) -> None:

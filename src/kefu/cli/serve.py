@@ -236,11 +236,8 @@ def _create_missing_keys(settings: Settings) -> dict[Role, str]:
     wanted: list[Role] = ["admin"] if settings.server.is_loopback else ["admin", "chat"]
     with open_database(settings.database_at) as database:
         keys = ApiKeys(SqlKeys(database))
-        return {
-            role: keys.create(role, "made at the first start")
-            for role in wanted
-            if not keys.has(role)
-        }
+        made = {role: keys.create_first(role, "made at the first start") for role in wanted}
+        return {role: key for role, key in made.items() if key is not None}
 
 
 def _announce(

@@ -26,7 +26,9 @@ class StoredKey:
 
 class KeyStore(Protocol):
     def all(self) -> list[StoredKey]: ...
-    def add(self, key_id: str, role: str, sha256: str, note: str) -> None: ...
+    def add(
+        self, key_id: str, role: str, sha256: str, note: str, *, only_as_first: bool = False
+    ) -> bool: ...
     def remove(self, key_id: str) -> bool: ...
 
 
@@ -45,10 +47,20 @@ class ApiKeys:
 
     def create(self, role: Role, note: str = "") -> str:
         """A new key, to be shown to the operator now and never again."""
-        key = f"kefu-{role}-{secrets.token_urlsafe(32)}"
+        key = _new_key(role)
         self._store.add(secrets.token_hex(4), role, _sha256(key), note)
         self.reload()
         return key
+
+    def create_first(self, role: Role, note: str = "") -> str | None:
+        """As `create`, where there is no key of this role; None where there is one. Of several desks
+        that start on one database at once only one makes it."""
+        key = _new_key(role)
+        is_first = self._store.add(
+            secrets.token_hex(4), role, _sha256(key), note, only_as_first=True
+        )
+        self.reload()
+        return key if is_first else None
 
     def revoke(self, key_id: str) -> None:
         if not self._store.remove(key_id):
@@ -57,9 +69,6 @@ class ApiKeys:
 
     def all(self) -> list[StoredKey]:
         return self._store.all()
-
-    def has(self, role: Role) -> bool:
-        return any(key.role == role for key in self._known.values())
 
     def require(self, role: Role, authorization: str | None) -> str:
         """Check an `Authorization: Bearer` header; the id of its key.
@@ -84,6 +93,10 @@ class ApiKeys:
             if hmac.compare_digest(sha256, wanted):
                 return known
         return None
+
+
+def _new_key(role: Role) -> str:
+    return f"kefu-{role}-{secrets.token_urlsafe(32)}"
 
 
 def _sha256(key: str) -> str:

@@ -86,6 +86,9 @@ class PgvectorSearch:
     async def _search(
         self, text: str, vector: Floats, languages: Iterable[str], limit: int, *, foreign: bool
     ) -> list[Match]:
+        languages = [one for one in languages if self._counts.of(one).texts or self._tried]
+        if not languages:
+            return []
         wording, today = wording_of(text), date.today()
         asked = _asked(wording, vector)
 

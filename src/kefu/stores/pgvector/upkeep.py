@@ -88,9 +88,10 @@ def bring_in_line(database: Database, encoder_id: str, among: Collection[str] | 
         known = connection.execute(text("SELECT sum(texts) FROM search_languages")).scalar() or 0
     many = len(stale) > max(_MANY, known)
     if many:
-        log.info("search_rows_written", rows=len(stale))
         database.write_apart(make_slow)
     for start in range(0, len(stale), _ENTRIES_PER_STEP):
+        if many and start % _MANY == 0:
+            log.info("search_rows_are_written", rows=start, of=len(stale))
         _renew(database, encoder_id, stale[start : start + _ENTRIES_PER_STEP])
     if many or among is None:
         make_quick(database)
