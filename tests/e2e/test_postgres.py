@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -93,6 +94,29 @@ def test_a_lost_connection_costs_a_message_at_most(desk: DeskProcess, url: str):
     assert desk.ask(ZH[0], uid="bob")["source"] == "faq"
     assert len(desk.get("/chat/history", params={"uid": "bob"}).json()["turns"]) == 2
     assert desk.stop() == 0
+    assert "Traceback" not in desk.log
+
+
+def test_a_desk_whose_database_another_one_took_over_stops(desk: DeskProcess, url: str):
+    """As when a machine was cut off for a while, and somebody started another desk meanwhile."""
+    desk.ask(ZH[0], uid="zoe")
+    with (
+        psycopg.connect(url, autocommit=True) as other,
+        psycopg.connect(url, autocommit=True) as looking,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        taking = threads.submit(other.execute, "SELECT pg_advisory_lock(%s)", [0x6B656676])
+        waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        wait_until(lambda: looking.execute(waiting).fetchone() is not None, "it waits", 10)
+        looking.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+            "datname = current_database() AND pid NOT IN (pg_backend_pid(), %s)",
+            [other.info.backend_pid],
+        )
+        taking.result(10)
+        wait_until(lambda: desk.process.poll() is not None, "the desk has stopped", 20)
+    assert desk.process.returncode == 0
+    assert "database_taken" in desk.log
     assert "Traceback" not in desk.log
 
 

@@ -16,9 +16,10 @@ from sqlalchemy.exc import DBAPIError
 
 from kefu.errors import SettingsError
 from kefu.stores.audit import append
+from kefu.stores.claim import Claim, require_only_desk
 from kefu.stores.database import Database, DatabaseFailed
 from kefu.stores.opening import open_database
-from kefu.stores.postgres import PushedVersions, require_only_desk
+from kefu.stores.postgres import PushedVersions, connected, parsed
 from kefu.stores.statements import alone, raise_version, version_of
 from tests.e2e.desk_process import wait_until
 from tests.postgres import PostgresServer
@@ -161,9 +162,68 @@ def test_a_second_desk_is_refused(database_url: str):
         pass
 
 
-def test_a_claim_whose_connection_was_cut_ends_quietly(database_url: str, postgres: PostgresServer):
-    with require_only_desk(database_url):
+def claims_on(database_url: str) -> list[int]:
+    query = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    with connected(parsed(database_url)) as connection:
+        return [pid for (pid,) in connection.execute(query).fetchall()]
+
+
+def test_a_claim_whose_connection_was_cut_is_taken_again(
+    database_url: str, postgres: PostgresServer
+):
+    lost = threading.Event()
+    with require_only_desk(database_url, lost.set):
+        before = claims_on(database_url)
         postgres.throw_out(database_url)
+        wait_until(lambda: claims_on(database_url) not in ([], before), "the claim is back", 10)
+        with pytest.raises(SettingsError, match="already serves"), require_only_desk(database_url):
+            pass
+        assert not lost.is_set()
+    assert claims_on(database_url) == []
+
+
+def test_who_finds_its_claim_taken_is_told(database_url: str):
+    lost = threading.Event()
+    with (
+        require_only_desk(database_url, lost.set),
+        connected(parsed(database_url)) as other,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        # It stands in line, and has the lock before anybody can ask again.
+        taking = threads.submit(other.execute, "SELECT pg_advisory_lock(%s)", [0x6B656676])
+        wait_until(lambda: is_waiting(database_url), "another one waits for it", 10)
+        throw_out_all_but(database_url, other)
+        taking.result(10)
+        assert lost.wait(10)
+
+
+def test_the_ghost_of_its_own_connection_is_laid(database_url: str):
+    """The server holds a connection for alive that its desk has lost."""
+    lost = threading.Event()
+    claim = Claim(database_url, lost.set)
+    assert claim.take()
+    ghost, claim._connection = claim._connection, None
+    assert claim.take()
+    with pytest.raises(psycopg.OperationalError):
+        ghost.execute("SELECT 1")
+    ghost.close()
+    claim._close()
+    assert claims_on(database_url) == []
+
+
+def is_waiting(database_url: str) -> bool:
+    query = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with connected(parsed(database_url)) as connection:
+        return connection.execute(query).fetchone() is not None
+
+
+def throw_out_all_but(database_url: str, kept: psycopg.Connection) -> None:
+    with connected(parsed(database_url)) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid NOT IN (pg_backend_pid(), %s)",
+            [kept.info.backend_pid],
+        )
 
 
 def test_a_claim_on_a_database_that_is_away_is_refused():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 import psycopg
 import structlog
@@ -40,9 +40,8 @@ _CONNECTION: dict[str, str | int] = {
     "tcp_user_timeout": 20_000,
 }
 _POOL_SIZE = 8
-# Any numbers that nothing else locks: "kefu" in ASCII, and the next.
+# Any number that nothing else locks: "kefu" in ASCII. The next is in `claim.py`.
 _MIGRATING = 0x6B656675
-_SERVING = 0x6B656676
 # The channel of the trigger on `versions` (migration 0005).
 _CHANNEL = "kefu_versions"
 _ASK_EVERY_SECONDS = 0.25
@@ -55,8 +54,8 @@ def open_postgres(url: str, metrics: Metrics | None = None) -> Database:
 
     Raises `SettingsError` when it cannot be opened or belongs to a newer kefu.
     """
-    parsed, name = _parsed(url), _name(url)
-    engine = _engine(parsed)
+    place, name = parsed(url), shown(url)
+    engine = _engine(place)
     try:
         _migrate(engine, name)
     except (DBAPIError, DatabaseFailed) as error:
@@ -69,33 +68,12 @@ def open_postgres(url: str, metrics: Metrics | None = None) -> Database:
     reading = engine.execution_options(isolation_level="REPEATABLE READ")
     return Database(
         engine,
-        PushedVersions(parsed),
+        PushedVersions(place),
         metrics,
         reading=reading,
-        asking=_engine(parsed, isolation_level="AUTOCOMMIT", pool_pre_ping=False),
+        asking=_engine(place, isolation_level="AUTOCOMMIT", pool_pre_ping=False),
         patience_seconds=_PATIENCE_SECONDS,
     )
-
-
-@contextmanager
-def require_only_desk(url: str) -> Iterator[None]:
-    """Two desks on one database would each believe a customer has one turn at a time. Raises
-    `SettingsError` where another serves already, or the database cannot be asked. Whose connection is
-    cut loses the claim."""
-    try:
-        connection = _connected(_parsed(url))
-    except psycopg.Error as error:
-        raise SettingsError(f"Cannot open the database {_name(url)}: {_said(error)}") from error
-    try:
-        claimed = connection.execute("SELECT pg_try_advisory_lock(%s)", [_SERVING]).fetchone()
-        if claimed != (True,):
-            raise SettingsError(
-                f"Another kefu already serves from {_name(url)}. Stop it, give another --database, or "
-                "give both of them the same --redis."
-            )
-        yield
-    finally:
-        connection.close()  # whether or not it is still there
 
 
 class PushedVersions:
@@ -130,7 +108,7 @@ class PushedVersions:
         try:
             connection = self._connected()
         except psycopg.Error as error:
-            raise DatabaseFailed(f"The database is away: {_said(error)}") from error
+            raise DatabaseFailed(f"The database is away: {said(error)}") from error
         thread = threading.Thread(
             target=self._run, args=[connection], name="kefu-versions", daemon=True
         )
@@ -144,7 +122,7 @@ class PushedVersions:
                     self._listen(connection)
             except psycopg.Error as error:
                 self._sure_at = float("-inf")
-                log.warning("database_away", reason=_said(error))
+                log.warning("database_away", reason=said(error))
             connection = self._connected_again()
 
     def _connected_again(self) -> psycopg.Connection | None:
@@ -163,7 +141,7 @@ class PushedVersions:
             self._ask(connection)
 
     def _connected(self) -> psycopg.Connection:
-        connection = _connected(self._url)
+        connection = connected(self._url)
         try:
             connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(_CHANNEL)))
             self._ask(connection)
@@ -187,33 +165,33 @@ class PushedVersions:
             told()
 
 
-def _connected(url: URL) -> psycopg.Connection:
+def connected(url: URL) -> psycopg.Connection:
     parts = url.set(drivername="postgresql").render_as_string(hide_password=False)
     return psycopg.connect(make_conninfo(parts, **_CONNECTION), autocommit=True)
 
 
-def _said(error: psycopg.Error) -> str:
+def said(error: psycopg.Error) -> str:
     return " ".join(str(error).split())
 
 
-def _name(url: str) -> str:
-    shown = _parsed(url).set(drivername="postgresql")
-    return shown.render_as_string(hide_password=True)
+def shown(url: str) -> str:
+    """Without its password."""
+    return parsed(url).set(drivername="postgresql").render_as_string(hide_password=True)
 
 
-def _parsed(url: str) -> URL:
+def parsed(url: str) -> URL:
     try:
-        parsed = make_url(url)
+        place = make_url(url)
     except ArgumentError as error:
         raise SettingsError(
             "The database is none that kefu knows. Give it as postgresql://user:password@host/name."
         ) from error
-    if parsed.get_backend_name() != "postgresql":
+    if place.get_backend_name() != "postgresql":
         raise SettingsError(
-            f"kefu keeps its data in SQLite or PostgreSQL, not in {parsed.get_backend_name()}. "
+            f"kefu keeps its data in SQLite or PostgreSQL, not in {place.get_backend_name()}. "
             "Give the database as postgresql://user:password@host/name."
         )
-    return parsed.set(drivername="postgresql+psycopg")
+    return place.set(drivername="postgresql+psycopg")
 
 
 def _engine(url: URL, *, pool_pre_ping: bool = True, **options: str) -> Engine:
