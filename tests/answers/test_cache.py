@@ -15,7 +15,7 @@ from kefu.answers.key import Scope
 from kefu.errors import InvalidInput, ModelError, NotFound
 from kefu.inference.encoder.batcher import BatchedEncoder
 from kefu.knowledge.entry import Entry
-from kefu.knowledge.service import Knowledge
+from kefu.knowledge.service import Knowledge, open_knowledge
 from kefu.settings import AnswerSettings, Settings
 from kefu.stamps import now_ms
 from kefu.stores.answers import SqlAnswers
@@ -228,9 +228,7 @@ async def test_only_customers_without_anything_of_their_own_share_a_generation(
 @pytest.fixture
 async def elsewhere(database: Database, encoder: BatchedEncoder, settings: Settings) -> Knowledge:
     """The knowledge as another process opens it."""
-    knowledge = Knowledge(SqlKnowledge(database), encoder, settings.knowledge)
-    await knowledge.refresh()
-    return knowledge
+    return await open_knowledge(SqlKnowledge(database), encoder, settings.knowledge)
 
 
 async def test_a_changed_entry_takes_its_answers_along_and_no_others(

@@ -15,6 +15,7 @@ def test_of_desks_that_start_together_one_makes_the_first_key(settings: Settings
         with open_database(settings.database_at) as database:
             return ApiKeys(SqlKeys(database)).create_first("admin", "made at the first start")
 
+    open_database(settings.database_at).close()  # with its tables
     with ThreadPoolExecutor(8) as desks:
         made = [key for key in desks.map(start, range(8)) if key is not None]
     with open_database(settings.database_at) as database:
