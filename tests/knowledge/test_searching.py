@@ -20,7 +20,7 @@ from kefu.knowledge.entry import Entry
 from kefu.knowledge.index import Index, Match
 from kefu.knowledge.match import Sure
 from kefu.knowledge.searching import MemorySearch
-from kefu.knowledge.service import Knowledge
+from kefu.knowledge.service import Knowledge, open_knowledge
 from kefu.settings import load_settings
 from kefu.stores.database import Database
 from kefu.stores.knowledge import SqlKnowledge
@@ -190,6 +190,19 @@ async def test_two_desks_that_notice_the_same_change_write_its_rows_once(
     vector = await encoder.encode("退货")
     found = [await desk.search("退货", vector, "zh") for desk in desks]
     assert found[0] == found[1] == found[2] != []
+
+
+async def test_desks_that_start_together_make_one_set_of_tables(
+    store: SqlKnowledge, encoder: BatchedEncoder, searched: Searched
+) -> None:
+    rng = np.random.default_rng(7)
+    first = await open_knowledge(store, encoder, SETTINGS)
+    await first.import_entries([random_entry(rng, f"e{n}") for n in range(40)])
+    desks = await asyncio.gather(*(searched.open(store, encoder) for _ in range(4)))
+    vector = await encoder.encode("退货")
+    found = [await desk.search("退货", vector, "zh") for desk in desks]
+    assert len(found[0]) >= 5
+    assert all(one == found[0] for one in found)
 
 
 async def test_who_saves_without_a_desk_need_not_know_of_the_tables(

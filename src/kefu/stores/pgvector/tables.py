@@ -141,6 +141,7 @@ def look_far(connection: Connection) -> None:
 
 def _need_extension(connection: Connection) -> None:
     """Who may not make it need not, where it is there."""
+    alone(connection, "search")
     if _installed(connection) is None:
         connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {EXTENSION}"))
     installed = _installed(connection)
