@@ -15,7 +15,6 @@ from sqlalchemy import (
     Text,
     bindparam,
     cast,
-    exists,
     func,
     or_,
     select,
@@ -62,38 +61,27 @@ def values_of(turn: Turn) -> dict[str, Any]:
 
 
 def _keeping() -> Any:
-    """Keeps turns of different customers, given as a JSON array; finds the ids of those that are lost:
-    of a lower fence than the customer's last turn. The same fence again is the same turn again."""
+    """Keeps turns of different customers, given as a JSON array, and finds the ids of those that it did
+    not, since their customer's last turn has as high a fence or a higher one."""
     columns = [Column(name, turns.c[name].type) for name in TURN_COLUMNS]
     rows = func.json_to_recordset(cast(bindparam("given", type_=Text), JSON)).table_valued(
         Column("fence", fences.c.fence.type), *columns
     )
     given = select(rows.render_derived(name="rows", with_types=True)).cte("given")
+    higher = select(given.c.uid, given.c.fence).where(given.c.fence > 0)
     raised = (
-        raising_fences(
-            insert(fences).from_select(
-                ["uid", "fence"],
-                # In one order at all desks, or two might wait for each other.
-                select(given.c.uid, given.c.fence).where(given.c.fence > 0).order_by(given.c.uid),
-            )
-        )
+        raising_fences(insert(fences).from_select(["uid", "fence"], higher))
         .returning(fences.c.uid)
         .cte("raised")
     )
     is_held = or_(given.c.fence == 0, given.c.uid.in_(select(raised.c.uid)))
-    there = select(turns.c.seq).where(turns.c.turn_id == given.c.turn_id)
-    # By a commit whose answer never came.
-    is_kept = exists(there.where(turns.c.status == "answered"))
-    kept = adding_turns(
-        insert(turns).from_select(
-            TURN_COLUMNS,
-            select(*(given.c[name] for name in TURN_COLUMNS)).where(is_held, ~is_kept),
-        )
-    ).cte("kept")
-    return select(given.c.turn_id).where(~is_held, ~exists(there)).add_cte(kept)
+    held = select(*(given.c[name] for name in TURN_COLUMNS)).where(is_held)
+    kept = adding_turns(insert(turns).from_select(TURN_COLUMNS, held)).cte("kept")
+    return select(given.c.turn_id).where(~is_held).add_cte(kept)
 
 
 _KEEP = _keeping()
+_IS_THERE = select(turns.c.seq).where(turns.c.turn_id == bindparam("turn_id"))
 
 
 @dataclass(frozen=True)
@@ -138,7 +126,8 @@ class Saving:
                     await self._keep_apart(batch)
 
     def _next(self) -> list[_Save]:
-        """The first that wait, of each customer one: a statement cannot change a row twice."""
+        """The first that wait, of each customer one, for a statement cannot change a row twice; in an order
+        that is the same at all desks, or two might wait for each other."""
         batch: dict[str, _Save] = {}
         left: list[_Save] = []
         while self._waiting and len(batch) + len(left) < MOST_AT_ONCE:
@@ -150,11 +139,13 @@ class Saving:
             else:
                 batch[one.uid] = one
         self._waiting.extendleft(reversed(left))
-        return list(batch.values())
+        return [batch[uid] for uid in sorted(batch)]
 
     async def _keep(self, batch: Sequence[_Save]) -> None:
         rows = json.dumps([one.row for one in batch], ensure_ascii=False)
-        lost = {row["turn_id"] for row in await self._direct.rows(_KEEP, {"given": rows})}
+        refused = [row["turn_id"] for row in await self._direct.rows(_KEEP, {"given": rows})]
+        # The same fence again is the same turn again: the answer to its first commit never came.
+        lost = {id_ for id_ in refused if not await self._direct.rows(_IS_THERE, {"turn_id": id_})}
         self._metrics.commit_batch.observe(len(batch))
         for one in batch:
             if not one.is_kept.done():
