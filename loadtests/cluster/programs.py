@@ -114,7 +114,7 @@ def desk_settings(postgres: Program, redis: Program, upstreams: Sequence[str]) -
     return {
         "KEFU_DATABASE": postgres_url(postgres.port),
         "KEFU_REDIS": f"redis://{LOOPBACK}:{redis.port}/0",
-        # Of each desk one answer at a time: six that are written at once on two cores are six slow ones.
+        # One answer of each desk at a time: where many are written at once on two cores, none is in time.
         "KEFU_GENERATOR__UPSTREAMS": json.dumps([{"url": url, "max_open": 1} for url in upstreams]),
         # The layout that the model was taught; a server cannot be asked for it.
         "KEFU_GENERATOR__PROMPT": "trained",

@@ -119,6 +119,36 @@ async def test_turns_and_questions_wait_for_a_database_that_was_started_again(
         postgres.throw_out(database_url)
 
 
+async def test_one_failure_tells_of_all_connections_that_were_cut(
+    database: Database, database_url: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+):
+    transcript = SqlTranscript(database)
+    await asyncio.gather(*(transcript.find_turn("t") for _ in range(3)))
+    postgres.throw_out(database_url)
+    monkeypatch.setattr(database, "_patience_seconds", 0.0)
+    with pytest.raises(DatabaseFailed):
+        await transcript.find_turn("t")
+    await asyncio.gather(*(transcript.find_turn("t") for _ in range(3)))
+
+
+async def test_a_question_that_nobody_waits_for_costs_no_connection(
+    database: Database, database_url: str
+):
+    transcript = SqlTranscript(database)
+    await transcript.find_turn("t")
+    (used,) = database.direct._idle
+    with psycopg.connect(database_url) as other:
+        other.execute("LOCK TABLE turns")
+        asking = asyncio.create_task(transcript.find_turn("t"))
+        while not asking.done() and database.direct._idle:
+            await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    await asyncio.gather(*database.direct._running)
+    assert database.direct._idle == [used]
+
+
 async def test_nobody_is_asked_once_it_is_closed(database_url: str):
     with open_database(database_url) as database:
         transcript = SqlTranscript(database)
