@@ -30,6 +30,7 @@ from loadtests.cluster import checks
 from loadtests.cluster.cluster import Cluster, Shape, started_cluster
 from loadtests.cluster.figures import Figures, figures
 from loadtests.cluster.kills import OnKill, Plan, kill_in_turn
+from loadtests.cluster.llama_server import NICENESS
 from loadtests.cluster.manual import THINGS, question_of
 from loadtests.cluster.picture import draw
 from loadtests.cluster.program import Program
@@ -154,6 +155,9 @@ def _announce(console: Console, cluster: Cluster) -> None:
     for program in cluster.programs:
         assert program.process
         console.print(f"{program.name:10} port {program.port}, kill -9 {program.process.pid}")
+    console.print(
+        f"llama.cpp gets what the others leave (nice {NICENESS}): elsewhere it has machines of its own."
+    )
     console.print("Customers are coming. Ctrl-C stops all.\n")
 
 

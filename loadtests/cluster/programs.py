@@ -114,12 +114,13 @@ def desk_settings(postgres: Program, redis: Program, upstreams: Sequence[str]) -
     return {
         "KEFU_DATABASE": postgres_url(postgres.port),
         "KEFU_REDIS": f"redis://{LOOPBACK}:{redis.port}/0",
-        "KEFU_GENERATOR__UPSTREAMS": json.dumps([{"url": url} for url in upstreams]),
+        # One answer of each desk at a time: where many are written at once on two cores, none is in time.
+        "KEFU_GENERATOR__UPSTREAMS": json.dumps([{"url": url, "max_open": 1} for url in upstreams]),
         # The layout that the model was taught; a server cannot be asked for it.
         "KEFU_GENERATOR__PROMPT": "trained",
-        # Nobody waits for longer than that here, so a desk must not either (talkers.GIVE_UP_SECONDS).
-        "KEFU_GENERATOR__WAIT_SECONDS": "8",
-        "KEFU_GENERATOR__IDLE_SECONDS": "8",
+        # Nobody waits for longer than 30 s here, so a desk must not either (talkers.GIVE_UP_SECONDS).
+        "KEFU_GENERATOR__WAIT_SECONDS": "4",
+        "KEFU_GENERATOR__IDLE_SECONDS": "4",
         "KEFU_LOG__LEVEL": "warning",
     }
 

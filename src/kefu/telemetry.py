@@ -93,7 +93,7 @@ class Metrics:
         )
         self.unwritten_replies = Counter(
             "kefu_unwritten_replies",
-            "Replies given in place of a generated one because the generator's queue was full.",
+            "Replies given in place of a generated one because the generator was full or away.",
             ["source"],
             registry=self.registry,
         )

@@ -8,19 +8,22 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 import psycopg
 import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
+from kefu.conversations.transcript import Turn
 from kefu.errors import SettingsError
 from kefu.stores.audit import append
 from kefu.stores.claim import Claim, require_only_desk
-from kefu.stores.database import Database, DatabaseFailed
+from kefu.stores.database import Database, DatabaseClosed, DatabaseFailed
 from kefu.stores.opening import open_database
 from kefu.stores.postgres import PushedVersions, connected, parsed
 from kefu.stores.statements import alone, raise_version, version_of
+from kefu.stores.transcript import SqlTranscript
 from tests.e2e.desk_process import wait_until
 from tests.postgres import PostgresServer
 
@@ -71,6 +74,89 @@ async def test_a_database_that_comes_back_is_waited_for(
     allow_connections(postgres, database_url, True)
     assert await writing == 2
     assert await reading in (1, 2)
+
+
+async def test_a_turn_that_cannot_be_kept_spoils_it_for_nobody_else(database: Database):
+    transcript = SqlTranscript(database)
+    turns = [Turn(f"u{n}", "talk", "在吗", "在") for n in range(9)]
+    turns[4] = replace(turns[4], question="\x00")
+    saved = await asyncio.gather(
+        *(transcript.save(turn, fence=1) for turn in turns), return_exceptions=True
+    )
+    assert isinstance(saved.pop(4), psycopg.DataError)
+    assert saved == [None] * 8
+    assert sorted(turn.uid for turn in await transcript.latest(20)) == [
+        f"u{n}" for n in range(9) if n != 4
+    ]
+
+
+async def test_who_gives_up_disturbs_nobody(database: Database, database_url: str):
+    """Neither while it waits, then nothing is done, nor while it is asked."""
+    transcript = SqlTranscript(database)
+    with psycopg.connect(database_url) as other:
+        other.execute("LOCK TABLE fences IN EXCLUSIVE MODE")
+        first = asyncio.create_task(transcript.save(Turn("u1", "talk", "在吗", turn_id="t1"), 1))
+        assert await transcript.find_turn("t1") is None
+        gone = asyncio.create_task(transcript.save(Turn("u2", "talk", "在吗", turn_id="t2"), 1))
+        last = asyncio.create_task(transcript.save(Turn("u3", "talk", "在吗", turn_id="t3"), 1))
+        assert await transcript.find_turn("t1") is None
+        for task in (first, gone):
+            task.cancel()
+        await asyncio.wait([first, gone])
+    await last
+    # What was under way went on.
+    assert [turn.turn_id for turn in await transcript.latest(9)] == ["t3", "t1"]
+
+
+async def test_turns_and_questions_wait_for_a_database_that_was_started_again(
+    database: Database, database_url: str, postgres: PostgresServer
+):
+    transcript = SqlTranscript(database)
+    for number in range(3):
+        turn = Turn("u", "talk", "在吗", turn_id=f"t{number}")
+        await transcript.save(turn, fence=number + 1)
+        postgres.throw_out(database_url)
+        assert await transcript.find_turn(turn.turn_id) == turn
+        postgres.throw_out(database_url)
+
+
+async def test_one_failure_tells_of_all_connections_that_were_cut(
+    database: Database, database_url: str, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+):
+    transcript = SqlTranscript(database)
+    await asyncio.gather(*(transcript.find_turn("t") for _ in range(3)))
+    postgres.throw_out(database_url)
+    monkeypatch.setattr(database, "_patience_seconds", 0.0)
+    with pytest.raises(DatabaseFailed):
+        await transcript.find_turn("t")
+    await asyncio.gather(*(transcript.find_turn("t") for _ in range(3)))
+
+
+async def test_a_question_that_nobody_waits_for_costs_no_connection(
+    database: Database, database_url: str
+):
+    transcript = SqlTranscript(database)
+    await transcript.find_turn("t")
+    (used,) = database.direct._idle
+    with psycopg.connect(database_url) as other:
+        other.execute("LOCK TABLE turns")
+        asking = asyncio.create_task(transcript.find_turn("t"))
+        while not asking.done() and database.direct._idle:
+            await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    await asyncio.gather(*database.direct._running)
+    assert database.direct._idle == [used]
+
+
+async def test_nobody_is_asked_once_it_is_closed(database_url: str):
+    with open_database(database_url) as database:
+        transcript = SqlTranscript(database)
+        assert await transcript.latest(1) == []
+    for asking in (transcript.find_turn("t"), transcript.save(Turn("u", "talk", "在吗"), 1)):
+        with pytest.raises(DatabaseClosed):
+            await asking
 
 
 async def test_a_database_that_stays_away_is_said(

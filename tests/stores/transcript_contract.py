@@ -60,6 +60,22 @@ class TranscriptContract:
             await transcript.save(TURN, fence=1)
         assert await transcript.last_turns(TURN.uid, 10) == [TURN]
 
+    async def test_turns_that_are_saved_at_once_keep_their_order(self, transcript: Transcript):
+        turns = [replace(TURN, turn_id=f"t{n}", idempotency_key=f"k{n % 3}") for n in range(6)]
+        turns = [replace(turn, status="failed") for turn in turns[:3]] + turns[3:]
+        other = replace(TURN, uid="u2", turn_id="other")
+        saving = [transcript.save(turn, fence) for fence, turn in enumerate(turns, start=1)]
+        *done, late = await asyncio.gather(
+            *saving,
+            transcript.save(other, 9),
+            transcript.save(replace(TURN, turn_id="late"), 2),
+            return_exceptions=True,
+        )
+        assert done == [None] * 7
+        assert isinstance(late, TurnLost)
+        assert await transcript.last_turns(TURN.uid, 10) == turns[3:]
+        assert await transcript.last_turns("u2", 10) == [other]
+
     async def test_an_answered_turn_is_never_overwritten(self, transcript: Transcript):
         first = replace(TURN, idempotency_key="k", turn_id="t1")
         await transcript.save(first)

@@ -16,6 +16,7 @@ from kefu.errors import (
     TooManyWaiting,
     TurnTimedOut,
 )
+from kefu.inference.generator.protocol import PromptRefused
 from kefu.knowledge.match import Passages
 from kefu.knowledge.shelf import Match
 from kefu.settings import ConversationSettings
@@ -230,6 +231,29 @@ async def test_where_nothing_can_be_pointed_out_a_person_will_come_back(
     assert draft.source == "handoff"
     assert draft.text == draft.unsent
     assert "咨询的人很多" in draft.text
+    # That many ask is not said where it is not why.
+    generator.error = GeneratorUnavailable("no upstream answers")
+    draft = await writer.write(question, found, lambda _: None, StageClock(bench.metrics))
+    assert draft.source == "handoff"
+    assert "咨询的人很多" not in draft.text
+
+
+async def test_where_nobody_can_write_the_best_that_is_known_is_said(
+    bench: Bench, generator: ScriptedGenerator
+):
+    generator.pieces, generator.error = (), GeneratorUnavailable("no upstream answers")
+    reply = await bench.desk.take(Message("u", NEAR)).reply()
+    assert (reply.source, [c.id for c in reply.citations]) == ("faq", ["fee-zh"])
+    (kept,) = await bench.transcript.last_turns("u", 10)
+    assert (kept.status, kept.reply) == ("answered", reply.text)
+    unwritten = bench.metrics.registry.get_sample_value
+    assert unwritten("kefu_unwritten_replies_total", {"source": "faq"}) == 1
+
+
+async def test_a_prompt_that_is_refused_is_an_error(bench: Bench, generator: ScriptedGenerator):
+    generator.pieces, generator.error = (), PromptRefused("too long for this model")
+    with pytest.raises(PromptRefused):
+        await bench.desk.take(Message("u", NEAR)).reply()
 
 
 async def test_a_customer_hears_where_the_answer_waits_in_line(

@@ -49,13 +49,24 @@ def test_no_more_than_the_limit_and_one_more_when_one_is_done(limit: Concurrency
         with pytest.raises(Overloaded) as refused:
             limit.enter()
         assert refused.value.status == 503
-        assert refused.value.retry_after_seconds
+        assert refused.value.retry_after_seconds in limits.AGAIN_SECONDS
         with limit.aside():
             limit.enter()
             limit.leave()
         with pytest.raises(Overloaded):
             limit.enter()
     limit.enter()
+
+
+def test_those_refused_at_one_moment_do_not_all_come_again_at_one(limit: ConcurrencyLimit):
+    asked = set()
+    with ExitStack() as others:
+        fill(limit, others, int(limits.FIRST))
+        for _ in range(200):
+            with pytest.raises(Overloaded) as refused:
+                limit.enter()
+            asked.add(refused.value.retry_after_seconds)
+    assert asked == set(limits.AGAIN_SECONDS)
 
 
 def test_slow_replies_lower_it_once_for_those_that_were_in_already(

@@ -292,7 +292,7 @@ async def test_one_that_dies_before_the_transaction_is_done_at_the_next_start(
 async def test_a_generator_that_is_down_is_tried_again_and_then_a_person_is_called(
     office: Office, generator: ScriptedGenerator, monkeypatch: pytest.MonkeyPatch
 ):
-    generator.error = GeneratorUnavailable("down")
+    generator.pieces, generator.error = (), GeneratorUnavailable("down")
     await office.decide(await office.hold(held_message(NEAR), question=NEAR))
     await office.deliver()
     await office.deliver()

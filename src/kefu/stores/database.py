@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol, Self, TypeVar
 
@@ -15,14 +15,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, Executable, Row, inspect
+from sqlalchemy import Connection, Engine, Executable, inspect
 from sqlalchemy.exc import DBAPIError
 
 from kefu.errors import KefuError, SettingsError
 from kefu.stores.group_commit import DatabaseClosed, GroupCommitWriter
 from kefu.telemetry import Metrics
 
-__all__ = ["Database", "DatabaseClosed", "DatabaseFailed", "Reader", "Versions"]
+__all__ = ["Database", "DatabaseClosed", "DatabaseFailed", "Direct", "Reader", "Versions"]
 
 T = TypeVar("T")
 
@@ -48,6 +48,19 @@ class Reader(Protocol):
     def close(self) -> None: ...
 
 
+class Direct(Protocol):
+    """A way to a server without a thread, for what every message asks and keeps. For one event loop."""
+
+    async def rows(
+        self, query: Executable, values: Mapping[str, Any]
+    ) -> Sequence[Mapping[str, Any]]:
+        """What one statement finds, a transaction of its own, with these values of its `bindparam`s.
+        Raises `DatabaseFailed`."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Versions(Protocol):
     """The counters of the table `versions` as they are now, without a wait."""
 
@@ -67,9 +80,9 @@ class Database:
     """To be closed by whoever opened it (`with open_database(...)`). Thread-safe. Closing finishes the
     writes that wait.
 
-    `open_reader` is None where the database is not near enough for one. What is asked with `await`
-    waits `patience_seconds` for a database that is away; `asking` may need that to notice that its
-    connections were cut.
+    `open_reader` is None where the database is not near enough for one, `direct` where it is, or the
+    event loop is none that its driver knows. What is asked with `await` waits `patience_seconds` for a
+    database that is away.
     """
 
     def __init__(
@@ -79,14 +92,15 @@ class Database:
         metrics: Metrics | None = None,
         *,
         reading: Engine | None = None,
-        asking: Engine | None = None,
+        direct: Direct | None = None,
         open_reader: Callable[[], Reader] | None = None,
         patience_seconds: float = 0.0,
     ) -> None:
         self._engine = engine
         self._reading = engine if reading is None else reading
-        self._asking = asking
-        self._writer = GroupCommitWriter(engine, metrics or Metrics())
+        self.direct = direct
+        self.metrics = metrics or Metrics()
+        self._writer = GroupCommitWriter(engine, self.metrics)
         self._open_reader = open_reader
         self._patience_seconds = patience_seconds
         self._looking: asyncio.Task[None] | None = None
@@ -139,21 +153,15 @@ class Database:
         self._readers.append(reader)
         return reader
 
-    async def ask_async(self, query: Executable) -> Sequence[Row[Any]]:
-        """All rows that one statement finds, without a transaction around it where that costs a way
-        to the server and back."""
-        asking = self._asking
-        if asking is None:
-            return await self.read_async(lambda c: c.execute(query).all())
-
-        def ask() -> Sequence[Row[Any]]:
-            with self._counted(), asking.connect() as connection:
-                return connection.execute(query).all()
-
-        return await self._patiently(lambda: asyncio.to_thread(ask))
+    async def ask_async(self, query: Executable, **values: Any) -> Sequence[Mapping[str, Any]]:
+        """What one statement finds with these values of its `bindparam`s, the shortest way."""
+        direct = self.direct
+        if direct is None:
+            return await self.read_async(lambda c: _found(c, query, values))
+        return await self.patiently(lambda: direct.rows(query, values))
 
     async def read_async(self, query: Callable[[Connection], T]) -> T:
-        return await self._patiently(lambda: asyncio.to_thread(self._read, query))
+        return await self.patiently(lambda: asyncio.to_thread(self._read, query))
 
     def _read(self, query: Callable[[Connection], T]) -> T:
         with self.read() as connection:
@@ -170,9 +178,9 @@ class Database:
             return change(connection)
 
     async def write_async(self, change: Callable[[Connection], T]) -> T:
-        return await self._patiently(lambda: self._writer.submit_async(change))
+        return await self.patiently(lambda: self._writer.submit_async(change))
 
-    async def _patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """A server that is started again is there in seconds: nobody need write their message anew."""
         until = time.monotonic() + self._patience_seconds
         while True:
@@ -207,8 +215,14 @@ class Database:
             self._is_closed = True
             self._ended.wait_for(lambda: self._reads == 0, _LAST_READS_SECONDS)
         self._engine.dispose()
-        if self._asking is not None:
-            self._asking.dispose()
+        if self.direct is not None:
+            self.direct.close()
+
+
+def _found(
+    connection: Connection, query: Executable, values: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(query, values).mappings()]
 
 
 def is_up_to_date(connection: Connection) -> bool:

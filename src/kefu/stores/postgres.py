@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from kefu.stores.database import (
     is_up_to_date,
     reason_of,
 )
+from kefu.stores.direct import DirectPostgres
 from kefu.telemetry import Metrics
 
 log = structlog.get_logger("kefu.postgres")
@@ -71,7 +73,8 @@ def open_postgres(url: str, metrics: Metrics | None = None) -> Database:
         PushedVersions(place),
         metrics,
         reading=reading,
-        asking=_engine(place, isolation_level="AUTOCOMMIT", pool_pre_ping=False),
+        # psycopg does not know the event loop of Windows.
+        direct=None if sys.platform == "win32" else DirectPostgres(_told(place), engine.dialect),
         patience_seconds=_PATIENCE_SECONDS,
     )
 
@@ -166,8 +169,13 @@ class PushedVersions:
 
 
 def connected(url: URL) -> psycopg.Connection:
+    return psycopg.connect(_told(url), autocommit=True)
+
+
+def _told(url: URL) -> str:
+    """As psycopg is told it."""
     parts = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg.connect(make_conninfo(parts, **_CONNECTION), autocommit=True)
+    return make_conninfo(parts, **_CONNECTION)
 
 
 def said(error: psycopg.Error) -> str:
@@ -194,14 +202,13 @@ def parsed(url: str) -> URL:
     return place.set(drivername="postgresql+psycopg")
 
 
-def _engine(url: URL, *, pool_pre_ping: bool = True, **options: str) -> Engine:
+def _engine(url: URL) -> Engine:
     engine = create_engine(
         url,
         pool_size=_POOL_SIZE,
         max_overflow=_POOL_SIZE,
-        pool_pre_ping=pool_pre_ping,
+        pool_pre_ping=True,
         connect_args=_CONNECTION,
-        **options,
     )
 
     @event.listens_for(engine, "handle_error")

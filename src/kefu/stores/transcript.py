@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    bindparam,
+    case,
+    delete,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from kefu.conversations.ratings import Rating
 from kefu.conversations.transcript import Choice, Citation, ConversationSummary, Turn, TurnLost
 from kefu.stores.database import Database
 from kefu.stores.ratings import RATING_COLUMNS, rate, take_rating, turns_with_ratings
+from kefu.stores.saving import (
+    TURN_COLUMNS,
+    Saving,
+    adding_turns,
+    raising_fences,
+    values_of,
+)
 from kefu.stores.schema import fences, reviews, turns
 
 # A rating lies in a table of its own.
-_FIELDS = [f.name for f in fields(Turn) if f.name != "rating"]
-TURNS: Select[Any] = select(*(turns.c[name] for name in _FIELDS), *RATING_COLUMNS).select_from(
+TURNS: Select[Any] = select(*(turns.c[name] for name in TURN_COLUMNS), *RATING_COLUMNS).select_from(
     turns_with_ratings()
+)
+_BY_ID = TURNS.where(turns.c.turn_id == bindparam("turn_id"))
+_BY_KEY = TURNS.where(turns.c.uid == bindparam("uid"), turns.c.idempotency_key == bindparam("key"))
+_LAST = (
+    TURNS.where(turns.c.uid == bindparam("uid"))
+    .order_by(turns.c.seq.desc())
+    .limit(bindparam("most", type_=Integer))
 )
 # What a person has to deal with: somebody to talk to, or something to look at.
 _FOR_A_PERSON = ("handoff", "held")
-# A retry of a turn that was never answered takes its place; an answered one is never overwritten.
 # Whether it was kept is asked: SQLAlchemy counts the rows of an INSERT only when told to.
-_SAVE = insert(turns).execution_options(preserve_rowcount=True)
-_SAVE = _SAVE.on_conflict_do_update(
-    index_elements=["uid", "idempotency_key"],
-    set_={name: _SAVE.excluded[name] for name in _FIELDS if name not in ("uid", "idempotency_key")},
-    where=turns.c.status != "answered",
-)
-
-_RAISE_FENCE = insert(fences).execution_options(preserve_rowcount=True)
-_RAISE_FENCE = _RAISE_FENCE.on_conflict_do_update(
-    index_elements=["uid"],
-    set_={"fence": _RAISE_FENCE.excluded.fence},
-    where=fences.c.fence < _RAISE_FENCE.excluded.fence,
-)
+_SAVE = adding_turns(insert(turns).execution_options(preserve_rowcount=True))
+_RAISE_FENCE = raising_fences(insert(fences).execution_options(preserve_rowcount=True))
 
 _ANY_OF_UID = "SELECT 1 FROM turns WHERE uid = ? LIMIT 1"
 
@@ -47,27 +57,30 @@ class SqlTranscript:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._reader = database.open_reader()
+        direct = database.direct
+        self._saving = Saving(direct, database.metrics) if direct else None
 
     async def save(self, turn: Turn, fence: int = 0) -> None:
-        await self._database.write_async(lambda c: save_turn(c, turn, fence) and None)
+        saving = self._saving
+        if saving is None:
+            await self._database.write_async(lambda c: save_turn(c, turn, fence) and None)
+        elif not await self._database.patiently(lambda: saving.save(turn, fence)):
+            raise _lost()
 
     async def rate(self, uid: str, turn_id: str, rating: Rating | None) -> bool:
         return await self._database.write_async(lambda c: rate(c, uid, turn_id, rating))
 
     async def find_turn(self, turn_id: str) -> Turn | None:
-        query = TURNS.where(turns.c.turn_id == turn_id)
-        return _one_of(await self._database.ask_async(query))
+        return _one_of(await self._database.ask_async(_BY_ID, turn_id=turn_id))
 
     async def find_by_key(self, uid: str, idempotency_key: str) -> Turn | None:
-        query = TURNS.where(turns.c.uid == uid, turns.c.idempotency_key == idempotency_key)
-        return _one_of(await self._database.ask_async(query))
+        return _one_of(await self._database.ask_async(_BY_KEY, uid=uid, key=idempotency_key))
 
     async def last_turns(self, uid: str, limit: int) -> list[Turn]:
         if not self._knows(uid):
             return []
-        query = TURNS.where(turns.c.uid == uid).order_by(turns.c.seq.desc()).limit(limit)
-        rows = await self._database.ask_async(query)
-        return [turn_of_row(dict(row._mapping)) for row in reversed(rows)]
+        rows = await self._database.ask_async(_LAST, uid=uid, most=limit)
+        return [turn_of_row(dict(row)) for row in reversed(rows)]
 
     def _knows(self, uid: str) -> bool:
         """In 10 µs, so that a new customer does not wait for a thread; maybe where that takes longer."""
@@ -132,14 +145,15 @@ def save_turn(connection: Connection, turn: Turn, fence: int) -> bool:
     if fence and not _raise_fence(connection, turn.uid, fence):
         if _is_kept(connection, turn.turn_id):  # by a commit whose answer never came
             return False
-        raise TurnLost(
-            "This desk stood still for so long that another one went on with this customer. "
-            "Send the message again."
-        )
-    values = {name: getattr(turn, name) for name in _FIELDS}
-    values["citations"] = [asdict(citation) for citation in turn.citations]
-    values["choices"] = [asdict(choice) for choice in turn.choices]
-    return connection.execute(_SAVE, values).rowcount == 1
+        raise _lost()
+    return connection.execute(_SAVE, values_of(turn)).rowcount == 1
+
+
+def _lost() -> TurnLost:
+    return TurnLost(
+        "This desk stood still for so long that another one went on with this customer. "
+        "Send the message again."
+    )
 
 
 def _raise_fence(connection: Connection, uid: str, fence: int) -> bool:
@@ -185,8 +199,8 @@ def _count_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((condition, 1), else_=0))
 
 
-def _one_of(rows: Sequence[Row[Any]]) -> Turn | None:
-    return turn_of_row(dict(rows[0]._mapping)) if rows else None
+def _one_of(rows: Sequence[Mapping[str, Any]]) -> Turn | None:
+    return turn_of_row(dict(rows[0])) if rows else None
 
 
 def turn_of_row(values: dict[str, Any]) -> Turn:

@@ -7,6 +7,7 @@ beyond that is told at once when to come again, instead of making everybody wait
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ LEAST = 32.0
 MOST = 1000.0
 FIRST = 100.0
 CUT = 0.9
+# Not all at once, those that were refused at one moment.
+AGAIN_SECONDS = (1, 2, 3)
 
 
 class ConcurrencyLimit:
@@ -48,10 +51,12 @@ class ConcurrencyLimit:
         in time."""
         if self._working >= self._limit:
             self._metrics.refused_turns.inc()
-            raise Overloaded(
+            full = Overloaded(
                 f"{self._working} messages are being answered, as many as this desk answers in "
                 "time. Send the message again in a moment."
             )
+            full.retry_after_seconds = random.choice(AGAIN_SECONDS)  # noqa: S311 - nobody is to be fooled
+            raise full
         self._working += 1
 
     def leave(self) -> None:

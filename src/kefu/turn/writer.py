@@ -12,9 +12,9 @@ from kefu.answers.answer import NewAnswer
 from kefu.answers.cache import AnswerCache
 from kefu.answers.flights import Flight, Flights, InLine, Stopped
 from kefu.answers.key import Scope
-from kefu.errors import Overloaded
+from kefu.errors import GeneratorUnavailable, KefuError, Overloaded
 from kefu.inference.encoder.compared import Vector
-from kefu.inference.generator.protocol import Generator, Piece, Prompt, Usage
+from kefu.inference.generator.protocol import Generator, Piece, Prompt, PromptRefused, Usage
 from kefu.knowledge.index import Match
 from kefu.knowledge.match import Passages
 from kefu.language import Language
@@ -90,8 +90,8 @@ class Writer:
         is_read = is_plain or found.matches[0].entry.kind == "passage"
         try:
             told = await self._read(question, found, clock) if is_read else None
-        except Overloaded:
-            return self._instead(question, found, ())
+        except Overloaded as full:
+            return self._instead(question, found, (), full)
         if not is_plain or (self.prompts.needs_reader and not self._finds(told)):
             return self._point_out(found.matches, told, question.language)
         entries = [match.entry for match in self.prompts.choose(found.matches)]
@@ -163,10 +163,12 @@ class Writer:
         prompt = self.prompts.write(question.text, question.rounds, found.matches, language)
         try:
             usage = await self._stream(prompt, message, written, guard, emit)
-        except Overloaded as full:
-            if isinstance(full, Stopped) or guard.has_sent:
+        except (Overloaded, GeneratorUnavailable) as failure:
+            # What a person let pass is tried again later, and a refused prompt is our fault.
+            waits = message.is_approved and isinstance(failure, GeneratorUnavailable)
+            if waits or isinstance(failure, (Stopped, PromptRefused)) or guard.has_sent:
                 raise
-            return self._instead(question, found, told)
+            return self._instead(question, found, told, failure)
         if written.fault:
             self.metrics.ungrounded_replies.labels(written.fault).inc()
             log.info("reply_not_grounded", reason=written.fault, turn_id=message.turn_id)
@@ -192,14 +194,22 @@ class Writer:
         gap = "\n\n" if guard.has_sent else ""
         return replace(draft, usage=usage, unsent=gap + draft.unsent)
 
-    def _instead(self, question: Question, found: Passages, told: Sequence[Told] | None) -> Draft:
-        """What is said where there is no room to write: the best that is known as it is, or that
-        a person will come back."""
+    def _instead(
+        self,
+        question: Question,
+        found: Passages,
+        told: Sequence[Told] | None,
+        failure: KefuError,
+    ) -> Draft:
+        """What is said where nobody can write now: the best that is known as it is, or that a person
+        will come back."""
         draft = self._point_out(found.matches, told, question.language)
-        if draft.source == "handoff":
+        if draft.source == "handoff" and isinstance(failure, Overloaded):
             draft = busy(intent_of(found.matches[0]), question.language, self.replies)
         self.metrics.unwritten_replies.labels(draft.source).inc()
-        log.info("no_room_to_write", source=draft.source, turn_id=question.message.turn_id)
+        log.info(
+            "not_written", source=draft.source, turn_id=question.message.turn_id, why=str(failure)
+        )
         return draft
 
     def _keep(
