@@ -23,7 +23,7 @@ from kefu.stores.database import Database, DatabaseClosed, DatabaseFailed
 from kefu.stores.opening import open_database
 from kefu.stores.postgres import PushedVersions, connected, parsed
 from kefu.stores.statements import alone, raise_version, version_of
-from kefu.stores.transcript import SqlTranscript
+from kefu.stores.transcript import SqlTranscript, save_turn
 from tests.e2e.desk_process import wait_until
 from tests.postgres import PostgresServer
 
@@ -88,6 +88,15 @@ async def test_a_turn_that_cannot_be_kept_spoils_it_for_nobody_else(database: Da
     assert sorted(turn.uid for turn in await transcript.latest(20)) == [
         f"u{n}" for n in range(9) if n != 4
     ]
+
+
+async def test_without_a_fence_too_a_turn_that_is_saved_again_is_there_once(database: Database):
+    transcript, turn = SqlTranscript(database), Turn("u", "talk", "在吗", "在", turn_id="t")
+    for _ in range(2):
+        await transcript.save(turn)
+    assert not database.write(lambda c: save_turn(c, turn, 0))
+    await transcript.save(replace(turn, status="failed", reply=""))
+    assert await transcript.latest(9) == [turn]
 
 
 async def test_who_gives_up_disturbs_nobody(database: Database, database_url: str):

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from kefu.conversations.transcript import Turn
-from kefu.errors import Overloaded
+from kefu.errors import KefuError, Overloaded
 from kefu.stores.database import DatabaseFailed, Direct
 from kefu.stores.schema import fences, turns
 from kefu.telemetry import Metrics
@@ -119,11 +119,8 @@ class Saving:
                 await self._keep(batch)
             except DatabaseFailed as error:
                 _fail(batch, error)
-            except Exception as error:  # noqa: BLE001 - the caller's; of several, each is tried alone
-                if len(batch) == 1:
-                    _fail(batch, error)
-                else:
-                    await self._keep_apart(batch)
+            except Exception:  # noqa: BLE001 - one spoils it for the others: each is tried alone, and told why
+                await self._keep_apart(batch)
 
     def _next(self) -> list[_Save]:
         """The first that wait, of each customer one, for a statement cannot change a row twice; in an order
@@ -145,7 +142,7 @@ class Saving:
         rows = json.dumps([one.row for one in batch], ensure_ascii=False)
         refused = [row["turn_id"] for row in await self._direct.rows(_KEEP, {"given": rows})]
         # The same fence again is the same turn again: the answer to its first commit never came.
-        lost = {id_ for id_ in refused if not await self._direct.rows(_IS_THERE, {"turn_id": id_})}
+        lost = {id_ for id_ in refused if not await self._is_there(id_)}
         self._metrics.commit_batch.observe(len(batch))
         for one in batch:
             if not one.is_kept.done():
@@ -156,7 +153,22 @@ class Saving:
             try:
                 await self._keep([one])
             except Exception as error:  # noqa: BLE001 - handed to the caller through its future
-                _fail([one], error)
+                await self._settle(one, error)
+
+    async def _settle(self, one: _Save, error: Exception) -> None:
+        """Without a fence the same turn again is an error, which may be looked at first: looking always
+        would make PostgreSQL read the whole table."""
+        try:
+            is_there = await self._is_there(one.row["turn_id"])
+        except KefuError as away:  # or closed meanwhile
+            error, is_there = away, False
+        if not is_there:
+            _fail([one], error)
+        elif not one.is_kept.done():
+            one.is_kept.set_result(True)
+
+    async def _is_there(self, turn_id: str) -> bool:
+        return bool(await self._direct.rows(_IS_THERE, {"turn_id": turn_id}))
 
 
 def _fail(batch: Sequence[_Save], error: Exception) -> None:

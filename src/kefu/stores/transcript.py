@@ -142,9 +142,11 @@ class SqlTranscript:
 def save_turn(connection: Connection, turn: Turn, fence: int) -> bool:
     """Keep a turn; False where its key was answered before, or where it is kept already, and nothing
     was done. Raises `TurnLost`."""
-    if fence and not _raise_fence(connection, turn.uid, fence):
-        if _is_kept(connection, turn.turn_id):  # by a commit whose answer never came
-            return False
+    is_held = not fence or _raise_fence(connection, turn.uid, fence)
+    is_first = is_held if fence else connection.dialect.name == "sqlite"
+    if not is_first and _is_kept(connection, turn.turn_id):
+        return False  # by a commit whose answer never came, as a file's always does
+    if not is_held:
         raise _lost()
     return connection.execute(_SAVE, values_of(turn)).rowcount == 1
 
