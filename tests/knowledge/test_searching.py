@@ -283,5 +283,7 @@ def test_a_database_without_pgvector_is_refused_with_what_to_do(
 
 
 def test_a_file_has_no_pgvector() -> None:
-    with pytest.raises(SettingsError, match=r"knowledge\.search is pgvector.*give its address"):
+    with pytest.raises(
+        SettingsError, match=r"fit:\n  knowledge\.search is pgvector.*give its address"
+    ):
         load_settings({"knowledge": {"search": "pgvector"}})

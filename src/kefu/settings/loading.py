@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from kefu.errors import SettingsError
 from kefu.settings.settings import Settings
@@ -33,8 +34,15 @@ def load_settings(flags: dict[str, Any] | None = None, config: Path | None = Non
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        lines = [f"  {_said(found)}" for found in error.errors()]
         raise SettingsError("Settings that do not fit:\n" + "\n".join(lines)) from error
+
+
+def _said(found: ErrorDetails) -> str:
+    """What settings say of each other has no place of its own."""
+    place = ".".join(map(str, found["loc"]))
+    message = found["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
 
 
 def _path_from_environment() -> Path | None:
