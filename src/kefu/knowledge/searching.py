@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from typing import Protocol
 
 from kefu.inference.encoder.compared import Compared
@@ -31,7 +31,7 @@ class Search(Protocol):
         """What the vector of every message is compared with."""
         ...
 
-    async def find(self, text: str, vector: Compared, language: str) -> Decision:
+    def find(self, text: str, vector: Compared, language: str) -> Awaitable[Decision]:
         """What `decide` makes of `search`. Where an entry of the customer's language is sure, the
         others need not be looked at."""
         ...
@@ -63,8 +63,8 @@ class MemorySearch:
     def compared_with(self) -> list[Floats]:
         return self._index.compared_with
 
-    async def find(self, text: str, vector: Compared, language: str) -> Decision:
-        return await self._together((text, vector, language))
+    def find(self, text: str, vector: Compared, language: str) -> Awaitable[Decision]:
+        return self._together((text, vector, language))
 
     async def search(self, text: str, vector: Floats, language: str, limit: int) -> list[Match]:
         return self._index.search(text, vector, language, limit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Protocol
@@ -134,9 +134,9 @@ class Knowledge:
         """See `Search.search`."""
         return await self._state.search.search(text, vector, language, limit)
 
-    async def find(self, text: str, vector: Compared, language: str) -> Decision:
+    def find(self, text: str, vector: Compared, language: str) -> Awaitable[Decision]:
         """See `Search.find`."""
-        return await self._state.search.find(text, vector, language)
+        return self._state.search.find(text, vector, language)
 
     def on_change(self, listener: OnChange) -> None:
         """`listener` is called right after each new snapshot is in place, before anything else."""
