@@ -25,6 +25,7 @@ from kefu.settings import load_settings
 from kefu.stores.database import Database
 from kefu.stores.knowledge import SqlKnowledge
 from kefu.stores.pgvector import candidates
+from kefu.stores.pgvector.tables import make_slow
 from kefu.stores.pgvector.upkeep import bring_in_line
 from kefu.telemetry import Metrics
 from tests.fakes import HashingEncoder
@@ -262,6 +263,19 @@ async def test_whatever_is_asked_is_looked_for(
     assert await knowledge.search(asked, vector, "zh") == []
     await knowledge.import_entries([RETURN, INVOICE])
     assert set(ids(await knowledge.search(asked, vector, "zh"))) == {"return", "invoice"}
+
+
+async def test_little_knowledge_has_its_indexes_too(
+    knowledge: Knowledge, store: SqlKnowledge, encoder: BatchedEncoder, searched: Searched
+) -> None:
+    """Also where a desk died between dropping them and making them again."""
+    await knowledge.import_entries([RETURN, INVOICE])
+    query = text("SELECT count(*) FROM pg_indexes WHERE tablename = 'search_entries'")
+    for _ in range(2):
+        with searched.database.read() as connection:
+            assert connection.execute(query).scalar() == 4  # with that of the primary key
+        searched.database.write_apart(make_slow)
+        await searched.open(store, encoder)
 
 
 async def test_another_encoder_gets_tables_of_its_own(

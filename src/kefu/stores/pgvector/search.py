@@ -22,7 +22,7 @@ from kefu.stores.database import Database
 from kefu.stores.pgvector.candidates import Asked, Candidate, candidate_of, read_candidates
 from kefu.stores.pgvector.counts import Counts
 from kefu.stores.pgvector.rows import number_of, number_of_key, units_of
-from kefu.stores.pgvector.tables import LANGUAGES, prepare
+from kefu.stores.pgvector.tables import LANGUAGES, make_quick, prepare
 from kefu.stores.pgvector.upkeep import bring_in_line
 from kefu.stores.pgvector.weighing import weighed
 
@@ -120,6 +120,7 @@ def open_pgvector(
     """A search that has its tables, in which nothing is known as yet. Raises `SettingsError` where the
     database cannot do it."""
     prepare(database, encoder_id, dimensions)
+    make_quick(database)
     return PgvectorSearch(database, encoder_id, settings, Counts())
 
 

@@ -110,6 +110,9 @@ def make_quick(database: Database) -> None:
 
     def change(connection: Connection) -> None:
         alone(connection, "search")
+        there = text("SELECT indexname FROM pg_indexes WHERE tablename = 'search_entries'")
+        if _INDEXES.keys() <= set(connection.execute(there).scalars()):
+            return
         # Beyond this an index is made ten times as slowly; several processes would need shared memory,
         # of which containers have little.
         connection.execute(text("SET LOCAL maintenance_work_mem = '512MB'"))

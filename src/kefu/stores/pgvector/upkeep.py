@@ -93,7 +93,7 @@ def bring_in_line(database: Database, encoder_id: str, among: Collection[str] | 
         if many and start % _MANY == 0:
             log.info("search_rows_are_written", rows=start, of=len(stale))
         _renew(database, encoder_id, stale[start : start + _ENTRIES_PER_STEP])
-    if many or among is None:
+    if many:
         make_quick(database)
     return len(stale)
 
