@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from kefu.inference.encoder.batcher import BatchedEncoder
+from kefu.knowledge.service import Knowledge
 from kefu.stores.database import Database
+from kefu.stores.knowledge import SqlKnowledge
+from kefu.telemetry import Metrics
+from tests.fakes import HashingEncoder
 from tests.knowledge.searched import Searched
 
 
@@ -32,3 +37,19 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def searched(database: Database, searched_in: str) -> Searched:
     return Searched(database, searched_in == "pgvector")
+
+
+@pytest.fixture
+async def encoder() -> AsyncIterator[BatchedEncoder]:
+    async with BatchedEncoder(HashingEncoder(), 32, 64, Metrics()) as encoder:
+        yield encoder
+
+
+@pytest.fixture
+def store(database: Database) -> SqlKnowledge:
+    return SqlKnowledge(database)
+
+
+@pytest.fixture
+async def knowledge(store: SqlKnowledge, encoder: BatchedEncoder, searched: Searched) -> Knowledge:
+    return await searched.open(store, encoder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import date, timedelta
 from typing import Any
@@ -66,22 +66,6 @@ class WiderEncoder(HashingEncoder):
 @pytest.fixture
 def searched_in() -> str:
     return "pgvector"
-
-
-@pytest.fixture
-async def encoder() -> AsyncIterator[BatchedEncoder]:
-    async with BatchedEncoder(HashingEncoder(), 32, 64, Metrics()) as encoder:
-        yield encoder
-
-
-@pytest.fixture
-def store(database: Database) -> SqlKnowledge:
-    return SqlKnowledge(database)
-
-
-@pytest.fixture
-async def knowledge(store: SqlKnowledge, encoder: BatchedEncoder, searched: Searched) -> Knowledge:
-    return await searched.open(store, encoder)
 
 
 def in_memory(store: SqlKnowledge, encoder: BatchedEncoder) -> MemorySearch:
@@ -293,7 +277,7 @@ def test_a_database_without_pgvector_is_refused_with_what_to_do(
 ) -> None:
     monkeypatch.setattr("kefu.stores.pgvector.tables.EXTENSION", "vector_of_nobody")
     with pytest.raises(SettingsError, match=r"vector_of_nobody.*postgresql-NN-pgvector"):
-        asyncio.run(searched.open(SqlKnowledge(database), HashingEncoder()))  # type: ignore[arg-type]
+        asyncio.run(searched.open(SqlKnowledge(database), HashingEncoder()))  # type: ignore[arg-type]  # nothing is encoded
 
 
 def test_a_file_has_no_pgvector() -> None:

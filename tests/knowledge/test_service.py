@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,22 +31,6 @@ INVOICE_ZH = replace(INVOICE, language="zh")
 
 class OtherEncoder(HashingEncoder):
     id = "hashing-other"
-
-
-@pytest.fixture
-async def encoder() -> AsyncIterator[BatchedEncoder]:
-    async with BatchedEncoder(HashingEncoder(), 8, 64, Metrics()) as encoder:
-        yield encoder
-
-
-@pytest.fixture
-def store(database: Database) -> SqlKnowledge:
-    return SqlKnowledge(database)
-
-
-@pytest.fixture
-async def knowledge(store: SqlKnowledge, encoder: BatchedEncoder, searched: Searched) -> Knowledge:
-    return await searched.open(store, encoder)
 
 
 async def best_id(knowledge: Knowledge, encoder: BatchedEncoder, text: str) -> str:
